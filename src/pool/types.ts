@@ -1,0 +1,72 @@
+import type { Limits } from '../config/limits.ts';
+import type { InvocationHead } from '../protocol/invocation.ts';
+import type { LambdaType, Loaded, ServiceDescription } from '../protocol/messages.ts';
+import type { Failure, Outcome } from '../protocol/outcome.ts';
+
+/** One version of a lambda, as the pool needs to know it. The registry makes one per version and keeps it. */
+export interface Deployment {
+  readonly accountId: string;
+  readonly lambdaId: string;
+  readonly version: number;
+  readonly type: LambdaType;
+  readonly handler: string;
+  readonly limits: Limits;
+  /** Isolates of this lambda side by side. */
+  readonly instances: number;
+  readonly lambdaConfig: unknown;
+  readonly userConfig: unknown;
+  readonly env: Readonly<Record<string, string>>;
+  readonly services: Readonly<Record<string, ServiceDescription>>;
+  readonly debugErrors: boolean;
+  readonly loadBundle: () => Promise<{ readonly code: Uint8Array; readonly map: Uint8Array }>;
+}
+
+export type RetireReason = 'update' | 'delete' | 'disable' | 'idle' | 'shutdown';
+
+export interface InstanceStatus {
+  readonly state: 'starting' | 'running' | 'draining';
+  readonly heapBytes: number;
+  readonly cpuMs: number;
+  readonly requests: number;
+  readonly inFlight: number;
+  readonly runnerPid: number;
+}
+
+export interface RunnerStatus {
+  readonly pid: number;
+  /** Absent for a spare. */
+  readonly accountId?: string | undefined;
+  readonly isolates: number;
+  readonly residentBytes: number;
+}
+
+/** What an invocation cost; reported once, when it ended. */
+export interface InvocationUsage {
+  readonly cpuUs: number;
+}
+
+export interface PoolInvocation {
+  readonly head: InvocationHead;
+  readonly body: Uint8Array;
+  /** Aborts when the caller went away. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Pool {
+  /** Makes the runner image and boots the spares. */
+  start(): Promise<void>;
+  /** Which wall stands around the runners of this host, and why not a better one. */
+  readonly jail: { readonly kind: 'bubblewrap' | 'none'; readonly reason: string };
+  /** Runs one invocation. Never rejects: every end is an Outcome. */
+  invoke(deployment: Deployment, invocation: PoolInvocation): Promise<{ outcome: Outcome; usage: InvocationUsage }>;
+  /** Loads the deployment into an isolate, as the first invocation would; resolves with what it says of itself, or why it failed. */
+  prepare(deployment: Deployment): Promise<Loaded | Failure>;
+  /** Invocations in flight finish, `onShutdown` runs, the isolates go. Other versions of the lambda are untouched. */
+  retire(lambdaId: string, version: number, reason: RetireReason): Promise<void>;
+  /** A new user configuration for the isolates that run; the next request sees it. */
+  configure(lambdaId: string, userConfig: unknown): void;
+  instances(lambdaId: string): InstanceStatus[];
+  runners(): RunnerStatus[];
+  /** Stops intake, lets what is in flight finish within the grace time, ends all processes; idempotent. */
+  close(graceMs: number): Promise<void>;
+}

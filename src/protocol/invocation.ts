@@ -1,0 +1,34 @@
+import type { HeaderList } from './outcome.ts';
+
+/** What an invocation carries into the isolate: the head of an `invoke` frame. The body travels beside it, as bytes. */
+export type InvocationHead = HttpHead | RpcHead;
+
+interface AnyHead {
+  readonly requestId: string;
+  /** Who calls: the lambda's own account, or another where the lambda is shared. */
+  readonly accountId: string;
+  /** Epoch milliseconds. */
+  readonly deadlineMs: number;
+  /** W3C trace context of the caller, where there is one. */
+  readonly traceparent?: string | undefined;
+}
+
+/** An HTTP request, on its way to `/main`, `/healthcheck`, `/config`, `/docs/spec` or an added route. */
+export interface HttpHead extends AnyHead {
+  readonly kind: 'http';
+  readonly method: string;
+  /** Below `/proxy`: begins with a slash, percent-encoded as received, without the query. */
+  readonly path: string;
+  /** After the question mark, as received; empty when there is none. */
+  readonly query: string;
+  readonly headers: HeaderList;
+  readonly clientIp: string;
+}
+
+/** An AMQP RPC message for `lambda_handler(event, context)`. The guest decodes the body by `contentType`. */
+export interface RpcHead extends AnyHead {
+  readonly kind: 'rpc';
+  readonly contentType: string;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly redelivered: boolean;
+}
