@@ -6,7 +6,16 @@ const MAY = {
   'src/cli': ['src/client', 'src/app.ts', 'src/config', 'src/errors'],
   'src/client': ['src/schemas', 'src/errors'],
   'src/gateway': ['src/invoke', 'src/registry', 'src/schemas', 'src/errors'],
-  'src/api': ['src/registry', 'src/archive', 'src/tasks', 'src/store', 'src/schemas', 'src/errors'],
+  'src/api': [
+    'src/deploy',
+    'src/registry',
+    'src/archive',
+    'src/tasks',
+    'src/store',
+    'src/schemas',
+    'src/errors',
+  ],
+  'src/deploy': ['src/pool', 'src/registry', 'src/archive', 'src/store', 'src/errors'],
   'src/tasks': ['src/invoke', 'src/store', 'src/errors'],
   'src/invoke': ['src/admission', 'src/pool', 'src/registry', 'src/errors'],
   'src/admission': ['src/config', 'src/errors'],
@@ -28,7 +37,13 @@ const MAY = {
 // What every part may name: the shapes of messages, options, errors and telemetry.
 const COMMON = ['src/protocol', 'src/config', 'src/errors', 'src/telemetry'];
 const isHost = (folder) => folder.startsWith('src/');
-const below = { 'src/protocol': [], 'src/config': ['src/protocol'], 'src/errors': ['src/protocol'], 'src/schemas': ['src/protocol', 'src/config', 'src/errors'], 'src/telemetry': ['src/protocol', 'src/config', 'src/errors'] };
+const below = {
+  'src/protocol': [],
+  'src/config': ['src/protocol'],
+  'src/errors': ['src/protocol'],
+  'src/schemas': ['src/protocol', 'src/config', 'src/errors'],
+  'src/telemetry': ['src/protocol', 'src/config', 'src/errors'],
+};
 
 module.exports = {
   forbidden: [
@@ -39,12 +54,30 @@ module.exports = {
         comment: `${folder} may import ${reach.join(', ') || 'nothing'} only`,
         severity: 'error',
         from: { path: `^${folder}/` },
-        to: { path: '^(src|sandbox|test|bench|fixtures)/', pathNot: [folder + '/', ...reach.map((r) => (r.endsWith('.ts') ? r : r + '/'))].map((p) => `^${p}`) },
+        to: {
+          path: '^(src|sandbox|test|bench|fixtures)/',
+          pathNot: [folder + '/', ...reach.map((r) => (r.endsWith('.ts') ? r : r + '/'))].map((p) => `^${p}`),
+        },
       };
     }),
-    { name: 'only-the-runner-has-isolates', severity: 'error', from: { pathNot: '^(sandbox/runner/|test/|bench/)' }, to: { path: 'node_modules/isolated-vm' } },
-    { name: 'guest-has-no-node', severity: 'error', from: { path: '^sandbox/(guest|sdk)/' }, to: { dependencyTypes: ['core'] } },
-    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true, dependencyTypesNot: ['type-only'] } },
+    {
+      name: 'only-the-runner-has-isolates',
+      severity: 'error',
+      from: { pathNot: '^(sandbox/runner/|test/|bench/)' },
+      to: { path: 'node_modules/isolated-vm' },
+    },
+    {
+      name: 'guest-has-no-node',
+      severity: 'error',
+      from: { path: '^sandbox/(guest|sdk)/' },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'no-circular',
+      severity: 'error',
+      from: {},
+      to: { circular: true, dependencyTypesNot: ['type-only'] },
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

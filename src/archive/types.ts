@@ -20,7 +20,12 @@ export interface BuildRequest {
   readonly type: LambdaType;
   /** The export that an `rpc` lambda is called by; by default `lambda_handler`. */
   readonly handler?: string | undefined;
-  readonly limits: { readonly archive_bytes: number; readonly unpacked_bytes: number; readonly archive_files: number; readonly bundle_bytes: number };
+  readonly limits: {
+    readonly archive_bytes: number;
+    readonly unpacked_bytes: number;
+    readonly archive_files: number;
+    readonly bundle_bytes: number;
+  };
 }
 
 /** What a good archive becomes. */

@@ -1,5 +1,13 @@
 import { limitProblems, type PartialLimits } from './limits.ts';
-import { OPTIONS, OPTION_NAMES, flagOf, variableOf, type OptionName, type OptionSpec, type OptionValues } from './options.ts';
+import {
+  OPTIONS,
+  OPTION_NAMES,
+  flagOf,
+  variableOf,
+  type OptionName,
+  type OptionSpec,
+  type OptionValues,
+} from './options.ts';
 import { parseServices, type ServiceConfig } from './services.ts';
 
 /** The host's configuration, compiled once at start. */
@@ -31,14 +39,19 @@ export interface ConfigSources {
 /** Flags win over environment variables, these over the file, the file over the defaults. All problems are told at once. */
 export function compileConfig({ flags = {}, env = {}, file = {} }: ConfigSources): Config {
   const problems: string[] = [];
-  if (file !== null && (typeof file !== 'object' || Array.isArray(file))) throw new ConfigError(['the configuration file must hold a mapping at its top']);
+  if (file !== null && (typeof file !== 'object' || Array.isArray(file)))
+    throw new ConfigError(['the configuration file must hold a mapping at its top']);
   const tree = (file ?? {}) as Record<string, unknown>;
   const values: Record<string, unknown> = {};
   for (const name of OPTION_NAMES) {
     const option: OptionSpec = OPTIONS[name];
     const fromFile = descend(tree, option.key);
     const [value, where] =
-      flags[name] !== undefined ? [flags[name], flagOf(name)] : env[variableOf(name)] !== undefined ? [env[variableOf(name)], variableOf(name)] : [fromFile, option.key];
+      flags[name] !== undefined
+        ? [flags[name], flagOf(name)]
+        : env[variableOf(name)] !== undefined
+          ? [env[variableOf(name)], variableOf(name)]
+          : [fromFile, option.key];
     values[name] = value === undefined ? option.default : check(option, value, where, problems);
   }
   problems.push(...unknownKeys(tree));
@@ -51,27 +64,45 @@ export function compileConfig({ flags = {}, env = {}, file = {} }: ConfigSources
 
 function descend(tree: Record<string, unknown>, key: string): unknown {
   let at: unknown = tree;
-  for (const part of key.split('.')) at = typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[part] : undefined;
+  for (const part of key.split('.'))
+    at = typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[part] : undefined;
   return at;
 }
 
 function check(option: OptionSpec, given: unknown, where: string, problems: string[]): unknown {
-  const wrong = (wanted: string): undefined => void problems.push(`${where}: ${JSON.stringify(given)} is not ${wanted}`);
+  const wrong = (wanted: string): undefined =>
+    void problems.push(`${where}: ${JSON.stringify(given)} is not ${wanted}`);
   switch (option.type) {
     case 'text':
       return typeof given === 'string' && given !== '' ? given : wrong('a text');
     case 'number': {
       const number = typeof given === 'string' && given.trim() !== '' ? Number(given) : given;
-      const fits = typeof number === 'number' && Number.isInteger(number) && number >= option.min && number <= option.max;
+      const fits =
+        typeof number === 'number' &&
+        Number.isInteger(number) &&
+        number >= option.min &&
+        number <= option.max;
       return fits ? number : wrong(`a whole number from ${option.min} to ${option.max}`);
     }
     case 'choice':
       return option.choices.includes(String(given)) ? given : wrong(`one of ${option.choices.join(', ')}`);
     case 'list':
-      if (typeof given === 'string') return given.split(',').map((item) => item.trim()).filter(Boolean);
-      return Array.isArray(given) && given.every((item) => typeof item === 'string') ? given : wrong('a list of texts');
+      if (typeof given === 'string')
+        return given
+          .split(',')
+          .map((item) => item.trim())
+          .filter(Boolean);
+      return Array.isArray(given) && given.every((item) => typeof item === 'string')
+        ? given
+        : wrong('a list of texts');
     case 'switch':
-      return typeof given === 'boolean' ? given : given === 'true' || given === '1' ? true : given === 'false' || given === '0' ? false : wrong('true or false');
+      return typeof given === 'boolean'
+        ? given
+        : given === 'true' || given === '1'
+          ? true
+          : given === 'false' || given === '0'
+            ? false
+            : wrong('true or false');
   }
 }
 
@@ -82,9 +113,11 @@ function unknownKeys(tree: Record<string, unknown>): string[] {
   const problems: string[] = [];
   for (const [key, value] of Object.entries(tree)) {
     if (key === 'limits' || key === 'services' || known.has(key)) continue;
-    if (!sections.has(key) || typeof value !== 'object' || value === null) problems.push(`unknown key "${key}"`);
-    else for (const inner of Object.keys(value)) if (!known.has(`${key}.${inner}`)) problems.push(`unknown key "${key}.${inner}"`);
+    if (!sections.has(key) || typeof value !== 'object' || value === null)
+      problems.push(`unknown key "${key}"`);
+    else
+      for (const inner of Object.keys(value))
+        if (!known.has(`${key}.${inner}`)) problems.push(`unknown key "${key}.${inner}"`);
   }
   return problems;
 }
-

@@ -35,19 +35,103 @@ export type OptionSpec = TextOption | NumberOption | ChoiceOption | ListOption |
 
 export const OPTIONS = {
   host: { key: 'host', type: 'text', default: '127.0.0.1', about: 'address to listen on' },
-  port: { key: 'port', type: 'number', default: 8080, min: 0, max: 65_535, about: 'port to listen on; 0 picks a free one' },
-  dataDir: { key: 'data_dir', type: 'text', default: './data', about: 'folder of the store, the archives and host.json' },
-  logLevel: { key: 'log.level', type: 'choice', default: 'info', choices: ['debug', 'info', 'warn', 'error', 'silent'], about: "least level of the host's own log" },
-  authMode: { key: 'auth.mode', type: 'choice', default: 'token', choices: ['token', 'trusted-header'], about: 'who says which account asks: a bearer token, or a gateway before the host' },
-  authAllow: { key: 'auth.allow', type: 'list', default: [], about: 'addresses besides loopback on which trusted-header may listen' },
-  jail: { key: 'sandbox.jail', type: 'choice', default: 'auto', choices: ['auto', 'bubblewrap', 'none'], about: 'process wall around the runners; auto: bubblewrap where it works' },
-  spareRunners: { key: 'sandbox.spare_runners', type: 'number', default: 2, min: 0, max: 64, about: 'booted runners that wait for an account' },
-  maxRunners: { key: 'sandbox.max_runners', type: 'number', default: 500, min: 1, max: 100_000, about: 'runner processes at once' },
-  idleMs: { key: 'sandbox.idle_ms', type: 'number', default: 600_000, min: 100, max: 86_400_000, about: 'an isolate without a call for this long is evicted' },
-  buildTimeoutMs: { key: 'build.timeout_ms', type: 'number', default: 20_000, min: 100, max: 600_000, about: 'deadline of one build' },
-  buildMemoryMb: { key: 'build.memory_mb', type: 'number', default: 768, min: 64, max: 65_536, about: 'memory of one builder process' },
-  buildConcurrency: { key: 'build.concurrency', type: 'number', default: 2, min: 1, max: 64, about: 'builds at once' },
-  shutdownGraceMs: { key: 'shutdown.grace_ms', type: 'number', default: 10_000, min: 0, max: 600_000, about: 'time that work in flight has to finish on SIGTERM' },
+  port: {
+    key: 'port',
+    type: 'number',
+    default: 8080,
+    min: 0,
+    max: 65_535,
+    about: 'port to listen on; 0 picks a free one',
+  },
+  dataDir: {
+    key: 'data_dir',
+    type: 'text',
+    default: './data',
+    about: 'folder of the store, the archives and host.json',
+  },
+  logLevel: {
+    key: 'log.level',
+    type: 'choice',
+    default: 'info',
+    choices: ['debug', 'info', 'warn', 'error', 'silent'],
+    about: "least level of the host's own log",
+  },
+  authMode: {
+    key: 'auth.mode',
+    type: 'choice',
+    default: 'token',
+    choices: ['token', 'trusted-header'],
+    about: 'who says which account asks: a bearer token, or a gateway before the host',
+  },
+  authAllow: {
+    key: 'auth.allow',
+    type: 'list',
+    default: [],
+    about: 'addresses besides loopback on which trusted-header may listen',
+  },
+  jail: {
+    key: 'sandbox.jail',
+    type: 'choice',
+    default: 'auto',
+    choices: ['auto', 'bubblewrap', 'none'],
+    about: 'process wall around the runners; auto: bubblewrap where it works',
+  },
+  spareRunners: {
+    key: 'sandbox.spare_runners',
+    type: 'number',
+    default: 2,
+    min: 0,
+    max: 64,
+    about: 'booted runners that wait for an account',
+  },
+  maxRunners: {
+    key: 'sandbox.max_runners',
+    type: 'number',
+    default: 500,
+    min: 1,
+    max: 100_000,
+    about: 'runner processes at once',
+  },
+  idleMs: {
+    key: 'sandbox.idle_ms',
+    type: 'number',
+    default: 600_000,
+    min: 100,
+    max: 86_400_000,
+    about: 'an isolate without a call for this long is evicted',
+  },
+  buildTimeoutMs: {
+    key: 'build.timeout_ms',
+    type: 'number',
+    default: 20_000,
+    min: 100,
+    max: 600_000,
+    about: 'deadline of one build',
+  },
+  buildMemoryMb: {
+    key: 'build.memory_mb',
+    type: 'number',
+    default: 768,
+    min: 64,
+    max: 65_536,
+    about: 'memory of one builder process',
+  },
+  buildConcurrency: {
+    key: 'build.concurrency',
+    type: 'number',
+    default: 2,
+    min: 1,
+    max: 64,
+    about: 'builds at once',
+  },
+  shutdownGraceMs: {
+    key: 'shutdown.grace_ms',
+    type: 'number',
+    default: 10_000,
+    min: 0,
+    max: 600_000,
+    about: 'time that work in flight has to finish on SIGTERM',
+  },
 } as const satisfies Record<string, OptionSpec>;
 
 export type OptionName = keyof typeof OPTIONS;
@@ -56,9 +140,16 @@ export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];
 /** `sandbox.spare_runners` as `--sandbox-spare-runners`. */
 export const flagOf = (name: OptionName): string => `--${OPTIONS[name].key.replaceAll(/[._]/g, '-')}`;
 /** `sandbox.spare_runners` as `ISOLAMBDA_SANDBOX_SPARE_RUNNERS`. */
-export const variableOf = (name: OptionName): string => `ISOLAMBDA_${OPTIONS[name].key.replaceAll('.', '_').toUpperCase()}`;
+export const variableOf = (name: OptionName): string =>
+  `ISOLAMBDA_${OPTIONS[name].key.replaceAll('.', '_').toUpperCase()}`;
 
 type Widen<T> = T extends number ? number : T extends boolean ? boolean : T;
-type ValueOf<O extends OptionSpec> = O extends ChoiceOption ? O['choices'][number] : O extends ListOption ? readonly string[] : O extends TextOption ? string : Widen<O['default']>;
+type ValueOf<O extends OptionSpec> = O extends ChoiceOption
+  ? O['choices'][number]
+  : O extends ListOption
+    ? readonly string[]
+    : O extends TextOption
+      ? string
+      : Widen<O['default']>;
 /** A checked value for every option. */
 export type OptionValues = { readonly [N in OptionName]: ValueOf<(typeof OPTIONS)[N]> };

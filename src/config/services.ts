@@ -30,9 +30,12 @@ export interface ServiceConfig {
 }
 
 type Tree = Record<string, unknown>;
-const isTree = (value: unknown): value is Tree => typeof value === 'object' && value !== null && !Array.isArray(value);
-const isTextMap = (value: unknown): value is Record<string, string> => isTree(value) && Object.values(value).every((item) => typeof item === 'string');
-const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every((item) => typeof item === 'string');
+const isTree = (value: unknown): value is Tree =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isTextMap = (value: unknown): value is Record<string, string> =>
+  isTree(value) && Object.values(value).every((item) => typeof item === 'string');
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((item) => typeof item === 'string');
 
 /** Checks `services:` of the configuration file; adds a sentence to `problems` for each thing wrong. */
 export function parseServices(given: unknown, problems: string[]): Record<string, ServiceConfig> {
@@ -44,15 +47,26 @@ export function parseServices(given: unknown, problems: string[]): Record<string
   }
   for (const [name, service] of Object.entries(given)) {
     const wrong = (what: string): void => void problems.push(`services.${name}: ${what}`);
-    if (!/^[a-zA-Z][a-zA-Z0-9_]{0,62}$/.test(name)) wrong('a name is letters, digits and underscores, 63 at most');
+    if (!/^[a-zA-Z][a-zA-Z0-9_]{0,62}$/.test(name))
+      wrong('a name is letters, digits and underscores, 63 at most');
     if (!isTree(service)) {
       wrong('must be a mapping');
       continue;
     }
-    const { enabled = true, address, credentials = {}, manifest = {}, timeout_ms = 10_000, reply_bytes = 8_388_608, accounts = [], ...rest } = service;
+    const {
+      enabled = true,
+      address,
+      credentials = {},
+      manifest = {},
+      timeout_ms = 10_000,
+      reply_bytes = 8_388_608,
+      accounts = [],
+      ...rest
+    } = service;
     for (const key of Object.keys(rest)) wrong(`unknown key "${key}"`);
     if (typeof enabled !== 'boolean') wrong('enabled must be true or false');
-    if (typeof address !== 'string' || !URL.canParse(address) || !/^https?:$/.test(new URL(address).protocol)) wrong('address must be an http or https URL');
+    if (typeof address !== 'string' || !URL.canParse(address) || !/^https?:$/.test(new URL(address).protocol))
+      wrong('address must be an http or https URL');
     if (!isTextMap(credentials)) wrong('credentials must map header names to texts');
     if (!isTexts(accounts)) wrong('accounts must be a list of account ids');
     if (typeof timeout_ms !== 'number' || timeout_ms <= 0) wrong('timeout_ms must be a number above 0');
@@ -84,10 +98,12 @@ function parseManifest(given: unknown, wrong: (what: string) => void): ServiceMa
   else {
     for (const [name, text] of Object.entries(named)) {
       const [method = '', path = ''] = text.split(' ');
-      if (!/^[a-zA-Z]\w{0,62}$/.test(name) || !VERBS.test(method) || !path.startsWith('/')) wrong(`manifest.methods.${name}: "${text}" is not "METHOD /path"`);
+      if (!/^[a-zA-Z]\w{0,62}$/.test(name) || !VERBS.test(method) || !path.startsWith('/'))
+        wrong(`manifest.methods.${name}: "${text}" is not "METHOD /path"`);
       else methods[name] = { method, path };
     }
   }
-  if (!isTexts(allow) || allow.some((rule) => !/^(\*|[A-Z]+) \/\S*$/.test(rule))) wrong('manifest.allow must be a list of "METHOD /prefix" ("*" for any method)');
+  if (!isTexts(allow) || allow.some((rule) => !/^(\*|[A-Z]+) \/\S*$/.test(rule)))
+    wrong('manifest.allow must be a list of "METHOD /prefix" ("*" for any method)');
   return { methods, allow: isTexts(allow) ? allow : [] };
 }

@@ -53,7 +53,10 @@ export function errorBody(name: ErrorName, detail: string): ErrorBody {
 
 /** Status and body of an invocation that failed. */
 export function renderFailure(failure: Failure): { status: number; body: ErrorBody } {
-  const status = failure.kind === 'user_exception' && failure.status !== undefined ? failure.status : ERRORS[failure.kind].status;
+  const status =
+    failure.kind === 'user_exception' && failure.status !== undefined
+      ? failure.status
+      : ERRORS[failure.kind].status;
   const body = errorBody(failure.kind, failure.detail);
   return { status, body: failure.stack === undefined ? body : { ...body, stack: failure.stack } };
 }

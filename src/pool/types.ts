@@ -1,25 +1,7 @@
-import type { Limits } from '../config/limits.ts';
+import type { Deployment } from '../config/deployment.ts';
 import type { InvocationHead } from '../protocol/invocation.ts';
-import type { LambdaType, Loaded, ServiceDescription } from '../protocol/messages.ts';
+import type { Loaded } from '../protocol/messages.ts';
 import type { Failure, Outcome } from '../protocol/outcome.ts';
-
-/** One version of a lambda, as the pool needs to know it. The registry makes one per version and keeps it. */
-export interface Deployment {
-  readonly accountId: string;
-  readonly lambdaId: string;
-  readonly version: number;
-  readonly type: LambdaType;
-  readonly handler: string;
-  readonly limits: Limits;
-  /** Isolates of this lambda side by side. */
-  readonly instances: number;
-  readonly lambdaConfig: unknown;
-  readonly userConfig: unknown;
-  readonly env: Readonly<Record<string, string>>;
-  readonly services: Readonly<Record<string, ServiceDescription>>;
-  readonly debugErrors: boolean;
-  readonly loadBundle: () => Promise<{ readonly code: Uint8Array; readonly map: Uint8Array }>;
-}
 
 export type RetireReason = 'update' | 'delete' | 'disable' | 'idle' | 'shutdown';
 
@@ -58,7 +40,10 @@ export interface Pool {
   /** Which wall stands around the runners of this host, and why not a better one. */
   readonly jail: { readonly kind: 'bubblewrap' | 'none'; readonly reason: string };
   /** Runs one invocation. Never rejects: every end is an Outcome. */
-  invoke(deployment: Deployment, invocation: PoolInvocation): Promise<{ outcome: Outcome; usage: InvocationUsage }>;
+  invoke(
+    deployment: Deployment,
+    invocation: PoolInvocation,
+  ): Promise<{ outcome: Outcome; usage: InvocationUsage }>;
   /** Loads the deployment into an isolate, as the first invocation would; resolves with what it says of itself, or why it failed. */
   prepare(deployment: Deployment): Promise<Loaded | Failure>;
   /** Invocations in flight finish, `onShutdown` runs, the isolates go. Other versions of the lambda are untouched. */

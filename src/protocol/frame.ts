@@ -53,7 +53,14 @@ const FIXED_BYTES = 17;
 const NO_BODY = Buffer.alloc(0);
 
 /** One frame as bytes. A large body is not copied: it comes back as a second buffer, to be written after the first. */
-export function encodeFrame(type: FrameType, isolate: number, id: number, aux: number, head: string, body: Uint8Array | string = NO_BODY): Uint8Array[] {
+export function encodeFrame(
+  type: FrameType,
+  isolate: number,
+  id: number,
+  aux: number,
+  head: string,
+  body: Uint8Array | string = NO_BODY,
+): Uint8Array[] {
   const headBytes = Buffer.byteLength(head);
   const bodyBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
   const inline = typeof body === 'string' || bodyBytes <= INLINE_BODY_BYTES;
@@ -103,7 +110,9 @@ export class FrameDecoder {
       if (this.#held < PREFIX_BYTES) return;
       const length = this.#peekLength();
       if (length < FIXED_BYTES || length > this.#maxFrameBytes) {
-        throw new FrameError(`frame of ${length} bytes; allowed are ${FIXED_BYTES} to ${this.#maxFrameBytes}`);
+        throw new FrameError(
+          `frame of ${length} bytes; allowed are ${FIXED_BYTES} to ${this.#maxFrameBytes}`,
+        );
       }
       if (this.#held < PREFIX_BYTES + length) return;
       yield parse(this.#take(PREFIX_BYTES + length));

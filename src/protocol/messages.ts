@@ -78,17 +78,31 @@ const BridgeCall = Type.Object({
   /** `fetch`: an absolute URL. `service`: a path with its query. */
   url: Type.Optional(Type.String({ maxLength: 16_384 })),
   headers: Type.Optional(Type.Array(Type.String())),
-  redirect: Type.Optional(Type.Union([Type.Literal('follow'), Type.Literal('manual'), Type.Literal('error')])),
+  redirect: Type.Optional(
+    Type.Union([Type.Literal('follow'), Type.Literal('manual'), Type.Literal('error')]),
+  ),
 });
 export type BridgeCall = Static<typeof BridgeCall>;
 
 /** The host's answer to a bridge call. The body travels beside it. */
 export type BridgeReply =
-  | { readonly ok: true; readonly status: number; readonly headers: HeaderList; readonly url: string; readonly redirected: boolean }
+  | {
+      readonly ok: true;
+      readonly status: number;
+      readonly headers: HeaderList;
+      readonly url: string;
+      readonly redirected: boolean;
+    }
   | { readonly ok: false; readonly error: string; readonly code: string };
 
 const LogLine = Type.Object({
-  level: Type.Union([Type.Literal('debug'), Type.Literal('info'), Type.Literal('warning'), Type.Literal('error'), Type.Literal('critical')]),
+  level: Type.Union([
+    Type.Literal('debug'),
+    Type.Literal('info'),
+    Type.Literal('warning'),
+    Type.Literal('error'),
+    Type.Literal('critical'),
+  ]),
   /** Epoch milliseconds, by the isolate's clock. */
   time: Type.Number(),
   message: Type.String(),
@@ -122,14 +136,25 @@ const ReplyHead = Type.Object({
 });
 const LogHead = Type.Object({ lines: Type.Array(LogLine), dropped: Type.Integer({ minimum: 0 }) });
 const IsolateGone = Type.Object({
-  reason: Type.Union([Type.Literal('cpu_limit'), Type.Literal('memory_limit'), Type.Literal('timeout'), Type.Literal('crash'), Type.Literal('load_failed')]),
+  reason: Type.Union([
+    Type.Literal('cpu_limit'),
+    Type.Literal('memory_limit'),
+    Type.Literal('timeout'),
+    Type.Literal('crash'),
+    Type.Literal('load_failed'),
+  ]),
   detail: Type.String(),
   /** Invocations that had not entered the isolate: they may run in a fresh one. */
   notEntered: Type.Array(Type.Integer({ minimum: 1, maximum: 0xffffffff })),
 });
 const Pong = Type.Object({
   isolates: Type.Array(
-    Type.Object({ isolate: Type.Integer(), heapBytes: Type.Number(), cpuMs: Type.Number(), inFlight: Type.Integer() }),
+    Type.Object({
+      isolate: Type.Integer(),
+      heapBytes: Type.Number(),
+      cpuMs: Type.Number(),
+      inFlight: Type.Integer(),
+    }),
   ),
 });
 const Unloaded = Type.Object({
@@ -159,7 +184,10 @@ export interface RunnerHeads {
   unloaded: Unloaded;
 }
 
-const CHECKS: Record<Exclude<keyof RunnerHeads, 'result' | 'loadFailed'>, { Check(value: unknown): boolean }> = {
+const CHECKS: Record<
+  Exclude<keyof RunnerHeads, 'result' | 'loadFailed'>,
+  { Check(value: unknown): boolean }
+> = {
   ready: Compile(Ready),
   loaded: Compile(Loaded),
   log: Compile(LogHead),
@@ -190,7 +218,19 @@ export function parseRunnerHead<K extends keyof RunnerHeads>(name: K, head: stri
 }
 
 const RUNNER_FRAME_NAMES = new Map<number, keyof RunnerHeads>(
-  (['ready', 'loaded', 'loadFailed', 'result', 'log', 'bridgeCall', 'isolateGone', 'pong', 'unloaded'] as const).map((name) => [FrameType[name], name]),
+  (
+    [
+      'ready',
+      'loaded',
+      'loadFailed',
+      'result',
+      'log',
+      'bridgeCall',
+      'isolateGone',
+      'pong',
+      'unloaded',
+    ] as const
+  ).map((name) => [FrameType[name], name]),
 );
 
 /** The name of a frame type that runners may send; throws FrameError for any other. */

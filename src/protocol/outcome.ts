@@ -71,6 +71,10 @@ export function isFailureKind(kind: unknown): kind is FailureKind {
   return typeof kind === 'string' && KINDS.has(kind);
 }
 
-export function failure(kind: FailureKind, detail: string, more: Omit<Failure, 'kind' | 'detail'> = {}): Failure {
+export function failure(
+  kind: FailureKind,
+  detail: string,
+  more: Omit<Failure, 'kind' | 'detail'> = {},
+): Failure {
   return { kind, detail, ...more };
 }

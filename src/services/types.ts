@@ -10,6 +10,11 @@ export interface GuestIdentity {
 /** What a guest may reach outside its isolate. The pool hands every bridge call and log frame here. */
 export interface GuestServices {
   /** Never rejects: a refusal is `{ ok: false }`. `signal` aborts when the invocation ended. */
-  call(guest: GuestIdentity, call: BridgeCall, body: Uint8Array, signal: AbortSignal): Promise<{ reply: BridgeReply; body: Uint8Array }>;
+  call(
+    guest: GuestIdentity,
+    call: BridgeCall,
+    body: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<{ reply: BridgeReply; body: Uint8Array }>;
   log(guest: GuestIdentity, head: LogHead): void;
 }

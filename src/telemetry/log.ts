@@ -5,7 +5,14 @@ export type { Logger };
 /** The host's own log: one JSON object a line on standard error, so that commands keep standard output for themselves. Tokens never reach it. */
 export function createLog(level: string): Logger {
   return pino(
-    { level, base: undefined, redact: { paths: ['req.headers.authorization', 'headers.authorization', 'token', 'password'], censor: '[masked]' } },
+    {
+      level,
+      base: null,
+      redact: {
+        paths: ['req.headers.authorization', 'headers.authorization', 'token', 'password'],
+        censor: '[masked]',
+      },
+    },
     pino.destination({ dest: 2, sync: false }),
   );
 }

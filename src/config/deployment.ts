@@ -1,0 +1,20 @@
+import type { LambdaType, ServiceDescription } from '../protocol/messages.ts';
+import type { Limits } from './limits.ts';
+
+/** One version of a lambda, ready to run: the registry makes it, admission and pool read it. Immutable: a changed quota makes a new one. */
+export interface Deployment {
+  readonly accountId: string;
+  readonly lambdaId: string;
+  readonly version: number;
+  readonly type: LambdaType;
+  readonly handler: string;
+  readonly limits: Limits;
+  /** Isolates of this lambda side by side. */
+  readonly instances: number;
+  readonly lambdaConfig: unknown;
+  readonly userConfig: unknown;
+  readonly env: Readonly<Record<string, string>>;
+  readonly services: Readonly<Record<string, ServiceDescription>>;
+  readonly debugErrors: boolean;
+  readonly loadBundle: () => Promise<{ readonly code: Uint8Array; readonly map: Uint8Array }>;
+}
