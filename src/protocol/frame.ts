@@ -5,7 +5,7 @@
  *     u8  type     see FrameType
  *     u32 isolate  which isolate of the runner, 0 for the runner itself
  *     u32 id       invocation, bridge call or ping that the frame belongs to
- *     u32 aux      result: CPU time charged, in microseconds; else 0
+ *     u32 aux      result: CPU time charged, in microseconds; invoke: milliseconds left until the deadline; else 0
  *     u32 head     length of the head
  *     ...          head: JSON text, UTF-8
  *     ...          body: opaque bytes
