@@ -1,0 +1,60 @@
+/** Limits on the wire: made from the one table of `src/config/limits.ts`. */
+import { Type, type Static, type TNumber, type TOptional } from 'typebox';
+import {
+  LAMBDA_LIMIT_KEYS,
+  LIMIT_KEYS,
+  LIMITS,
+  type LambdaLimitKey,
+  type LimitKey,
+} from '../config/limits.ts';
+import { closed, nullable, ref } from './common.ts';
+
+const value = (key: LimitKey): TNumber =>
+  Type.Number({
+    minimum: LIMITS[key].min,
+    description: `${LIMITS[key].about} (${LIMITS[key].unit}; by default ${LIMITS[key].default})`,
+  });
+
+const some = <K extends LimitKey>(keys: readonly K[]) =>
+  Object.fromEntries(keys.map((key) => [key, Type.Optional(value(key))])) as Record<K, TOptional<TNumber>>;
+
+/** The limits that `deploy_parameters` may lower. */
+export const lambdaLimits: Record<LambdaLimitKey, TOptional<TNumber>> = some(LAMBDA_LIMIT_KEYS);
+
+/** Body of `PUT /1/accounts/{id}/quota`: what it leaves out falls back to the default. */
+export const Quota = closed(some(LIMIT_KEYS), {
+  $id: 'Quota',
+  description: 'Values for some limits. Those left out fall back to their defaults.',
+  examples: [{ memory_mb: 256, account_rate_per_s: 5_000 }],
+});
+export type Quota = Static<typeof Quota>;
+
+/** One limit, with everything that decides it. */
+export const LimitView = closed(
+  {
+    unit: Type.String(),
+    about: Type.String(),
+    default: Type.Number(),
+    ceiling: nullable(Type.Number({ description: "The operator's, where there is one." })),
+    quota: nullable(Type.Number({ description: "The account's, where it was set." })),
+    requested: Type.Optional(nullable(Type.Number({ description: "The lambda's, from deploy_parameters." }))),
+    in_force: Type.Number({ description: 'The least of them.' }),
+    used: nullable(Type.Number({ description: 'Now, where that can be told.' })),
+  },
+  { $id: 'Limit' },
+);
+export type LimitView = Static<typeof LimitView>;
+
+const LimitViewRef = ref(LimitView);
+/** Every limit by its key. */
+export const LimitViews = closed(
+  Object.fromEntries(LIMIT_KEYS.map((key) => [key, LimitViewRef])) as Record<LimitKey, typeof LimitViewRef>,
+  { $id: 'Limits', description: 'Every limit by its key.' },
+);
+export type LimitViews = Static<typeof LimitViews>;
+
+export const QuotaView = closed(
+  { account_id: Type.String(), limits: ref(LimitViews) },
+  { $id: 'AccountQuota' },
+);
+export type QuotaView = Static<typeof QuotaView>;
