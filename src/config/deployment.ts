@@ -13,6 +13,8 @@ export interface Deployment {
   readonly instances: number;
   readonly lambdaConfig: unknown;
   readonly userConfig: unknown;
+  /** Where `fetch` may go: a destination must be on every one of these lists (operator, account, lambda). */
+  readonly egress: readonly (readonly string[])[];
   readonly env: Readonly<Record<string, string>>;
   readonly services: Readonly<Record<string, ServiceDescription>>;
   readonly debugErrors: boolean;

@@ -1,0 +1,148 @@
+import type { Deployment } from '../config/deployment.ts';
+import { failure, type Failure } from '../protocol/outcome.ts';
+import { Gate } from './gate.ts';
+import { WaitQueue, type Waiter } from './wait-queue.ts';
+
+/** A place in flight. `release` gives it back, once; call it in `finally`. */
+export interface Permit {
+  release(): void;
+}
+
+export interface AdmissionUsage {
+  readonly inFlight: number;
+  readonly queued: number;
+}
+
+/** Decides, in memory and at once, whether an invocation may run now, must wait, or is refused. */
+export interface Admission {
+  /**
+   * A permit where there is room, a failure where a limit forbids it, a promise of either where it must wait:
+   * until a place is free, its deadline passes (`queue_timeout`) or its caller goes away (`canceled`).
+   */
+  admit(deployment: Deployment, deadlineMs: number, signal?: AbortSignal): Permit | Failure | Promise<Permit | Failure>;
+  usage(accountId: string): AdmissionUsage;
+}
+
+export interface AdmissionOptions {
+  /** Milliseconds; monotonic is not needed, epoch is (deadlines are compared with it). */
+  readonly now: () => number;
+}
+
+interface Account extends Gate {
+  readonly queue: WaitQueue;
+}
+
+const SWEEP_EVERY = 10_000;
+
+export function createAdmission({ now }: AdmissionOptions): Admission {
+  const accounts = new Map<string, Account>();
+  const lambdas = new Map<string, Gate>();
+  let admissionsUntilSweep = SWEEP_EVERY;
+
+  const accountOf = (deployment: Deployment, nowMs: number): Account => {
+    const known = accounts.get(deployment.accountId);
+    if (known) return known;
+    const made = Object.assign(new Gate(deployment.limits.account_rate_per_s, nowMs), { queue: new WaitQueue() });
+    accounts.set(deployment.accountId, made);
+    return made;
+  };
+  const lambdaOf = (deployment: Deployment, nowMs: number): Gate => {
+    const known = lambdas.get(deployment.lambdaId);
+    if (known) return known;
+    const made = new Gate(deployment.limits.rate_per_s, nowMs);
+    lambdas.set(deployment.lambdaId, made);
+    return made;
+  };
+
+  function admit(deployment: Deployment, deadlineMs: number, signal?: AbortSignal): Permit | Failure | Promise<Permit | Failure> {
+    const nowMs = now();
+    if (--admissionsUntilSweep <= 0) sweep(nowMs);
+    const account = accountOf(deployment, nowMs);
+    const lambda = lambdaOf(deployment, nowMs);
+    const refused = rateRefusal(deployment, account, lambda, nowMs);
+    if (refused) return refused;
+    if (hasRoom(deployment, account, lambda)) return enter(account, lambda, deployment);
+    return wait(deployment, account, lambda, deadlineMs, signal);
+  }
+
+  function enter(account: Account, lambda: Gate, deployment: Deployment): Permit {
+    account.inFlight += 1;
+    lambda.inFlight += 1;
+    let held = true;
+    return {
+      release() {
+        if (!held) return;
+        held = false;
+        account.inFlight -= 1;
+        lambda.inFlight -= 1;
+        if (account.queue.length > 0) account.queue.drain(() => account.inFlight < deployment.limits.account_concurrency);
+      },
+    };
+  }
+
+  function wait(
+    deployment: Deployment,
+    account: Account,
+    lambda: Gate,
+    deadlineMs: number,
+    signal: AbortSignal | undefined,
+  ): Failure | Promise<Permit | Failure> {
+    const { queue, concurrency, account_concurrency } = deployment.limits;
+    if (queue === 0) {
+      return failure('concurrency_limit', `${concurrency} of this lambda or ${account_concurrency} of the account are in flight`, { retryAfterMs: RETRY_SOON_MS });
+    }
+    if (account.queue.length >= queue) {
+      return failure('queue_full', `${queue} invocations of the account are waiting`, { retryAfterMs: RETRY_SOON_MS });
+    }
+    if (signal?.aborted) return failure('canceled', 'the client went away before the request ran');
+    return new Promise((resolve) => {
+      const settle = (result: Permit | Failure): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+        account.queue.remove(waiter);
+        resolve(result);
+      };
+      const waiter: Waiter = {
+        lambdaId: deployment.lambdaId,
+        enter: () => {
+          if (!hasRoom(deployment, account, lambda)) return false;
+          settle(enter(account, lambda, deployment));
+          return true;
+        },
+      };
+      const onAbort = (): void => settle(failure('canceled', 'the client went away while the request waited'));
+      const timer = setTimeout(() => settle(failure('queue_timeout', 'no place was free before the deadline')), Math.max(0, deadlineMs - now()));
+      signal?.addEventListener('abort', onAbort, { once: true });
+      account.queue.add(waiter);
+    });
+  }
+
+  /** Forgets accounts and lambdas that rest: memory follows what is active, not what ever was. */
+  function sweep(nowMs: number): void {
+    admissionsUntilSweep = SWEEP_EVERY;
+    for (const [id, account] of accounts) if (account.inFlight === 0 && account.queue.length === 0 && account.bucket.rests(nowMs)) accounts.delete(id);
+    for (const [id, lambda] of lambdas) if (lambda.inFlight === 0 && lambda.bucket.rests(nowMs)) lambdas.delete(id);
+  }
+
+  return {
+    admit,
+    usage: (accountId) => {
+      const account = accounts.get(accountId);
+      return { inFlight: account?.inFlight ?? 0, queued: account?.queue.length ?? 0 };
+    },
+  };
+}
+
+const RETRY_SOON_MS = 1_000;
+
+const hasRoom = ({ limits }: Deployment, account: Gate, lambda: Gate): boolean =>
+  lambda.inFlight < limits.concurrency && account.inFlight < limits.account_concurrency;
+
+function rateRefusal({ limits }: Deployment, account: Gate, lambda: Gate, nowMs: number): Failure | undefined {
+  const lambdaWaitMs = lambda.bucket.take(limits.rate_per_s, nowMs);
+  if (lambdaWaitMs > 0) return failure('rate_limited', `this lambda may be invoked ${limits.rate_per_s} times per second`, { retryAfterMs: lambdaWaitMs });
+  const accountWaitMs = account.bucket.take(limits.account_rate_per_s, nowMs);
+  if (accountWaitMs === 0) return undefined;
+  lambda.bucket.restore();
+  return failure('rate_limited', `the account may invoke ${limits.account_rate_per_s} times per second`, { retryAfterMs: accountWaitMs });
+}

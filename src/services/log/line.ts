@@ -1,0 +1,31 @@
+import type { LogLine } from '../../protocol/messages.ts';
+
+/** A line of a lambda's log, as it is kept: one JSON object a line. */
+export interface StoredLine extends LogLine {
+  /** Order of arrival within the lambda; survives a restart, grows without end. */
+  readonly sequence: number;
+  readonly version: number;
+}
+
+export const LEVELS = ['debug', 'info', 'warning', 'error', 'critical'] as const;
+export type Level = (typeof LEVELS)[number];
+
+export interface LogFilter {
+  readonly lambdaId: string;
+  /** The least level. */
+  readonly level?: Level | undefined;
+  /** Epoch milliseconds, both inclusive. */
+  readonly fromMs?: number | undefined;
+  readonly toMs?: number | undefined;
+  readonly requestId?: string | undefined;
+  /** Lines after this sequence number. */
+  readonly after?: number | undefined;
+}
+
+export function matches(line: StoredLine, filter: LogFilter): boolean {
+  if (filter.level !== undefined && LEVELS.indexOf(line.level) < LEVELS.indexOf(filter.level)) return false;
+  if (filter.fromMs !== undefined && line.time < filter.fromMs) return false;
+  if (filter.toMs !== undefined && line.time > filter.toMs) return false;
+  if (filter.requestId !== undefined && line.requestId !== filter.requestId) return false;
+  return filter.after === undefined || line.sequence > filter.after;
+}
