@@ -1,0 +1,24 @@
+import type { InvocationHead } from '../protocol/invocation.ts';
+import type { Outcome } from '../protocol/outcome.ts';
+import type { LambdaEntry } from '../registry/types.ts';
+
+/** Which edge an invocation came through; a label of the metrics. */
+export type Source = 'http' | 'amqp';
+
+export interface InvokeRequest {
+  readonly source: Source;
+  readonly lambda: LambdaEntry;
+  readonly head: InvocationHead;
+  readonly body: Uint8Array;
+  /** Aborts when the caller went away. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Invoke {
+  /** Runs one invocation, from admission to outcome. Never rejects. */
+  (request: InvokeRequest): Promise<Outcome>;
+  /** From now on every new invocation ends as `draining`. */
+  drain(): void;
+  /** Resolves once nothing is in flight. */
+  idle(): Promise<void>;
+}
