@@ -57,10 +57,11 @@ export type TokenCreate = Static<typeof TokenCreate>;
 
 const tokenFields = {
   token_id: Type.String(),
-  name: nullable(Type.String()),
+  name: Type.String(),
   scopes: Type.Array(ScopeName),
   created_at: Timestamp,
   expires_at: nullable(Timestamp),
+  revoked_at: nullable(Timestamp),
 };
 export const TokenCreated = closed(
   { ...tokenFields, token: Type.String({ description: 'Shown this once; only its hash is kept.' }) },

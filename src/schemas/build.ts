@@ -35,9 +35,13 @@ export const Version = closed(
     version: Type.Integer({ minimum: 1 }),
     status: VersionStateName,
     active: Type.Boolean({ description: 'Whether this one serves.' }),
-    archive_sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+    archive_sha256: nullable(
+      Type.String({ pattern: '^[0-9a-f]{64}$', description: 'Null where nothing of the archive was kept.' }),
+    ),
     archive_bytes: Type.Integer({ minimum: 0 }),
+    bundle_bytes: Type.Integer({ minimum: 0, description: '0 until it is built.' }),
     created_at: Timestamp,
+    updated_at: Timestamp,
   },
   { $id: 'Version' },
 );
@@ -50,10 +54,10 @@ export const Build = closed(
     lambda_id: Type.String(),
     version: Type.Integer({ minimum: 1 }),
     status: VersionStateName,
-    log: Type.Array(Type.String(), { description: 'Lines, oldest first.' }),
+    log: Type.Array(closed({ time: Timestamp, message: Type.String() }), { description: 'Oldest first.' }),
     problems: Type.Array(ref(Problem)),
     started_at: nullable(Timestamp),
-    finished_at: nullable(Timestamp),
+    ended_at: nullable(Timestamp),
   },
   { $id: 'Build' },
 );

@@ -88,13 +88,6 @@ export const LambdaParameters = closed(
 );
 export type LambdaParameters = Static<typeof LambdaParameters>;
 
-/** Body of `PATCH /1/lambdas/{id}`. */
-export const LambdaPatch = closed(
-  { ...changeable, user_config: Type.Optional(JsonObject) },
-  { minProperties: 1, examples: [{ description: 'resizes pictures' }] },
-);
-export type LambdaPatch = Static<typeof LambdaPatch>;
-
 /** The part `deploy_parameters` of an upload. */
 export const DeployParameters = closed(
   {
@@ -117,6 +110,17 @@ export const DeployParameters = closed(
 );
 export type DeployParameters = Static<typeof DeployParameters>;
 
+/** Body of `PATCH /1/lambdas/{id}`. */
+export const LambdaPatch = closed(
+  {
+    ...changeable,
+    user_config: Type.Optional(JsonObject),
+    deploy_parameters: Type.Optional(DeployParameters),
+  },
+  { minProperties: 1, examples: [{ description: 'resizes pictures' }] },
+);
+export type LambdaPatch = Static<typeof LambdaPatch>;
+
 export const LambdaCreated = closed(
   { lambda_id: Uuid, version: Type.Integer({ minimum: 1 }) },
   { $id: 'LambdaCreated' },
@@ -136,7 +140,11 @@ const lambdaFields = {
   debug_errors: Type.Boolean(),
   amqp: Type.Union([Type.Null(), ref(AmqpParameters)]),
   status: LambdaStateName,
-  version: nullable(Type.Integer({ minimum: 1, description: 'The version that serves.' })),
+  version: Type.Integer({
+    minimum: 1,
+    description: 'The version that serves; before the first has started, the latest.',
+  }),
+  latest_version: Type.Integer({ minimum: 1, description: 'The highest number given out.' }),
   created_at: Timestamp,
   updated_at: Timestamp,
 };

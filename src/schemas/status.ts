@@ -20,7 +20,10 @@ export const Status = closed(
     lambda_id: Type.String(),
     status: LambdaStateName,
     detail: nullable(Type.String()),
-    version: nullable(Type.Integer({ minimum: 1, description: 'The version that serves.' })),
+    version: Type.Integer({ minimum: 1, description: 'The version that serves, or the latest.' }),
+    update: nullable(
+      closed({ version: Type.Integer({ minimum: 1 }), status: oneOf(['waiting', 'building', 'starting']) }),
+    ),
     instances: Type.Array(ref(Instance), {
       description: 'Empty until the first call, and after a time without calls.',
     }),

@@ -1,0 +1,16 @@
+/** `isolambda/client`: the HTTP client of a host. */
+export {
+  LambdaApi,
+  type CallOptions,
+  type Filters,
+  type LambdaFilters,
+  type LogFilters,
+  type OneLambda,
+  type UsageFilters,
+} from './lambda-api.ts';
+export { LambdaApiError, LambdaConnectionError, LambdaStateError, LambdaTimeoutError } from './errors.ts';
+export { LambdaReply } from './reply.ts';
+export type { ProxyCall, ProxyVerb } from './proxy.ts';
+export type { UploadCall } from './upload.ts';
+export type { WaitOptions } from './wait.ts';
+export type { LambdaApiOptions, Query } from './transport.ts';
