@@ -13,8 +13,9 @@ export interface AuthenticateOptions {
 const ALL_SCOPES: Principal['scopes'] = new Set(['admin', 'deploy', 'invoke', 'read']);
 
 /**
- * Names who asks, on every request, before its body is read. A wrong token is 401 at once; no token leaves
- * `principal` null, and the path decides. Failures of one address are limited, so that tokens can't be guessed at.
+ * Names who asks, on every request, before its body is read. Without a valid token `principal` stays null, and the
+ * path decides: a public lambda may be called with an Authorization header of its own. An address that collected
+ * many 401 replies must wait, so that tokens can't be guessed at.
  */
 export function authenticate(app: FastifyInstance, { registry, mode }: AuthenticateOptions): void {
   const throttle = createFailureThrottle({ now: Date.now });
@@ -39,10 +40,15 @@ export function authenticate(app: FastifyInstance, { registry, mode }: Authentic
     const principal = token === undefined ? undefined : registry.authenticate(token);
     // A correct token is let through whatever its address did before: others behind the same address may have failed.
     if (principal) return principal;
-    const waitMs = throttle.failed(request.ip);
+    const waitMs = throttle.waitMs(request.ip);
     if (waitMs > 0) throw new IsolambdaError('too_many_failures', 'too many wrong tokens from this address', { retryAfterMs: waitMs });
     return null;
   }
+
+  app.addHook('onResponse', (request, reply, done) => {
+    if (reply.statusCode === 401 && request.raw.headers.authorization !== undefined) throttle.failed(request.ip);
+    done();
+  });
 
   /** The gateway before the host has authenticated the account: its header is believed. */
   function byHeader(request: FastifyRequest): Principal | null {

@@ -1,7 +1,8 @@
-/** Counts failed attempts by address: more than `limit` within a window must wait until its end. */
+/** Counts failed attempts by address: after `limit` of them within a window, an address must wait for its end. */
 export interface FailureThrottle {
-  /** Notes a failure; the milliseconds to wait when there were too many, else 0. */
-  failed(address: string): number;
+  failed(address: string): void;
+  /** Milliseconds that the address must wait; 0 when it need not. */
+  waitMs(address: string): number;
 }
 
 export interface FailureThrottleOptions {
@@ -13,17 +14,22 @@ export interface FailureThrottleOptions {
 export function createFailureThrottle({ now, limit = 50, windowMs = 60_000 }: FailureThrottleOptions): FailureThrottle {
   let windowEndsMs = now() + windowMs;
   let failures = new Map<string, number>();
+  const turnWindow = (): void => {
+    if (now() < windowEndsMs) return;
+    windowEndsMs = now() + windowMs;
+    failures = new Map();
+  };
   return {
     failed(address) {
-      const nowMs = now();
-      if (nowMs >= windowEndsMs) {
-        windowEndsMs = nowMs + windowMs;
-        failures = new Map();
-      }
-      const count = (failures.get(address) ?? 0) + 1;
+      turnWindow();
       // Bounded: past this many addresses within a window, new ones are not counted.
-      if (failures.size < 100_000 || failures.has(address)) failures.set(address, count);
-      return count > limit ? windowEndsMs - nowMs : 0;
+      if (failures.size < MAX_ADDRESSES || failures.has(address)) failures.set(address, (failures.get(address) ?? 0) + 1);
+    },
+    waitMs(address) {
+      turnWindow();
+      return (failures.get(address) ?? 0) >= limit ? windowEndsMs - now() : 0;
     },
   };
 }
+
+const MAX_ADDRESSES = 100_000;

@@ -20,7 +20,7 @@ export function lambdaProxy(app: FastifyInstance, { registry, invoke }: LambdaPr
     request.lambda = findLambda(registry, request);
     next();
   });
-  app.all('/1/lambdas/:lambdaId/proxy/*', { schema: { hide: true } }, async (request, reply) => {
+  app.all('/1/lambdas/:lambdaId/proxy/*', async (request, reply) => {
     const lambda = request.lambda!;
     const leaving = new AbortController();
     reply.raw.once('close', () => {
