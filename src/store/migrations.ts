@@ -1,0 +1,153 @@
+import { sql, type Kysely } from 'kysely';
+import { Migrator, type Migration } from 'kysely/migration';
+import { IsolambdaError } from '../errors/error.ts';
+import type { Schema } from './schema.ts';
+
+/** Names sort in the order in which they run. One that was released never changes: a new one mends it. */
+const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  '001-start': { up: start },
+};
+
+async function start(db: Kysely<never>): Promise<void> {
+  const { schema } = db;
+  await schema
+    .createTable('meta')
+    .addColumn('key', 'text', (c) => c.primaryKey())
+    .addColumn('value', 'text', (c) => c.notNull())
+    .execute();
+  await schema
+    .createTable('accounts')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('name', 'text', (c) => c.notNull())
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .addColumn('updated_at', 'bigint', (c) => c.notNull())
+    .execute();
+  await schema
+    .createTable('tokens')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('hash', 'text', (c) => c.notNull().unique())
+    .addColumn('account_id', 'text', (c) => c.references('accounts.id').onDelete('cascade'))
+    .addColumn('name', 'text', (c) => c.notNull())
+    .addColumn('scopes', 'text', (c) => c.notNull())
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .addColumn('expires_at', 'bigint')
+    .addColumn('revoked_at', 'bigint')
+    .execute();
+  await schema.createIndex('tokens_account').on('tokens').column('account_id').execute();
+  await schema
+    .createTable('quotas')
+    .addColumn('account_id', 'text', (c) => c.primaryKey().references('accounts.id').onDelete('cascade'))
+    .addColumn('limits', 'text', (c) => c.notNull())
+    .addColumn('updated_at', 'bigint', (c) => c.notNull())
+    .execute();
+  await schema
+    .createTable('lambdas')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('account_id', 'text', (c) => c.notNull().references('accounts.id').onDelete('cascade'))
+    .addColumn('name', 'text', (c) => c.notNull())
+    .addColumn('description', 'text', (c) => c.notNull())
+    .addColumn('type', 'text', (c) => c.notNull())
+    .addColumn('handler', 'text')
+    .addColumn('shared', 'integer', (c) => c.notNull())
+    .addColumn('routes_auth', 'text', (c) => c.notNull())
+    .addColumn('amqp', 'text')
+    .addColumn('alive', 'integer', (c) => c.notNull())
+    .addColumn('state', 'text', (c) => c.notNull())
+    .addColumn('state_detail', 'text', (c) => c.notNull())
+    .addColumn('active_version', 'integer')
+    .addColumn('latest_version', 'integer', (c) => c.notNull())
+    .addColumn('user_config', 'text', (c) => c.notNull())
+    .addColumn('deploy_parameters', 'text', (c) => c.notNull())
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .addColumn('updated_at', 'bigint', (c) => c.notNull())
+    .execute();
+  await schema.createIndex('lambdas_order').on('lambdas').columns(['created_at', 'id']).execute();
+  await schema.createIndex('lambdas_account').on('lambdas').column('account_id').execute();
+  await schema
+    .createTable('versions')
+    .addColumn('lambda_id', 'text', (c) => c.notNull().references('lambdas.id').onDelete('cascade'))
+    .addColumn('version', 'integer', (c) => c.notNull())
+    .addColumn('state', 'text', (c) => c.notNull())
+    .addColumn('type', 'text', (c) => c.notNull())
+    .addColumn('handler', 'text')
+    .addColumn('entry', 'text')
+    .addColumn('queue_name', 'text')
+    .addColumn('lambda_config', 'text')
+    .addColumn('archive_hash', 'text')
+    .addColumn('archive_bytes', 'bigint', (c) => c.notNull())
+    .addColumn('bundle_hash', 'text')
+    .addColumn('bundle_bytes', 'bigint', (c) => c.notNull())
+    .addColumn('settings', 'text')
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .addColumn('updated_at', 'bigint', (c) => c.notNull())
+    .addPrimaryKeyConstraint('versions_key', ['lambda_id', 'version'])
+    .execute();
+  await schema.createIndex('versions_archive').on('versions').column('archive_hash').execute();
+  await schema.createIndex('versions_bundle').on('versions').column('bundle_hash').execute();
+  // After a kill the unfinished ones are found without reading the finished ones.
+  await schema
+    .createIndex('versions_unfinished')
+    .on('versions')
+    .column('created_at')
+    .where(sql.ref('state'), 'in', sql`('waiting', 'building', 'starting')`)
+    .execute();
+  await schema
+    .createTable('builds')
+    .addColumn('lambda_id', 'text', (c) => c.notNull())
+    .addColumn('version', 'integer', (c) => c.notNull())
+    .addColumn('started_at', 'bigint')
+    .addColumn('ended_at', 'bigint')
+    .addColumn('log', 'text', (c) => c.notNull())
+    .addColumn('problems', 'text', (c) => c.notNull())
+    .addPrimaryKeyConstraint('builds_key', ['lambda_id', 'version'])
+    .addForeignKeyConstraint(
+      'builds_version',
+      ['lambda_id', 'version'],
+      'versions',
+      ['lambda_id', 'version'],
+      (c) => c.onDelete('cascade'),
+    )
+    .execute();
+  // No foreign keys: what a lambda used stays on its account's bill after the lambda is gone.
+  await schema
+    .createTable('usage')
+    .addColumn('account_id', 'text', (c) => c.notNull())
+    .addColumn('lambda_id', 'text', (c) => c.notNull())
+    .addColumn('time', 'bigint', (c) => c.notNull())
+    .addColumn('span_ms', 'integer', (c) => c.notNull())
+    .addColumn('outcome', 'text', (c) => c.notNull())
+    .addColumn('count', 'bigint', (c) => c.notNull())
+    .addColumn('cpu_us', 'bigint', (c) => c.notNull())
+    .addColumn('mb_ms', 'bigint', (c) => c.notNull())
+    .addColumn('bytes_in', 'bigint', (c) => c.notNull())
+    .addColumn('bytes_out', 'bigint', (c) => c.notNull())
+    .addPrimaryKeyConstraint('usage_key', ['account_id', 'time', 'span_ms', 'lambda_id', 'outcome'])
+    .execute();
+  await schema.createIndex('usage_age').on('usage').columns(['span_ms', 'time']).execute();
+}
+
+/** Brings the tables to this release's shape; refuses a store that a later release has changed. */
+export async function migrate(db: Kysely<Schema>): Promise<void> {
+  const migrator = new Migrator({
+    db,
+    provider: { getMigrations: () => Promise.resolve({ ...MIGRATIONS }) },
+  });
+  const { error } = await migrator.migrateToLatest();
+  if (error === undefined) return;
+  // Kysely has no typed error for it: it says which migration ran here that this release doesn't know.
+  const later =
+    error instanceof Error ? /previously executed migration (\S+) is missing/.exec(error.message) : null;
+  if (later === null)
+    throw new IsolambdaError(
+      'internal',
+      `the store can't be brought up to date: ${error instanceof Error ? error.message : 'unknown error'}`,
+      {
+        cause: error,
+      },
+    );
+  throw new IsolambdaError(
+    'configuration',
+    `a later release of isolambda has changed the store (${later[1]}): start that release, or give another data folder`,
+    { cause: error },
+  );
+}
