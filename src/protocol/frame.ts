@@ -90,7 +90,7 @@ export class FrameError extends Error {
  * A frame's body is a view into the received bytes where it arrived in one piece.
  */
 export class FrameDecoder {
-  readonly #maxFrameBytes: number;
+  #maxFrameBytes: number;
   #chunks: Buffer[] = [];
   #held = 0;
 
@@ -101,6 +101,11 @@ export class FrameDecoder {
   /** Bytes held back because their frame is not whole yet. */
   get pendingBytes(): number {
     return this.#held;
+  }
+
+  /** Lets larger frames pass from now on; never smaller ones, since one may be half in. */
+  raiseTo(maxFrameBytes: number): void {
+    this.#maxFrameBytes = Math.max(this.#maxFrameBytes, maxFrameBytes);
   }
 
   *push(chunk: Buffer): Generator<Frame, void, void> {
