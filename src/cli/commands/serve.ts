@@ -1,0 +1,120 @@
+import { join, relative } from 'node:path';
+import closeWithGrace from 'close-with-grace';
+import { Command } from 'commander';
+import { LIMIT_KEYS, LIMITS } from '../../config/limits.ts';
+import { flagOf, OPTION_NAMES, OPTIONS, variableOf, type OptionName, type OptionSpec } from '../../config/options.ts';
+import { createLog } from '../../telemetry/log.ts';
+import { CONFIG_FILE, CONFIG_VARIABLE, limitVariableOf, readHostConfig } from '../host-config.ts';
+import { examples, terminalOf, withJson } from '../options.ts';
+import { paint } from '../terminal.ts';
+import { productVersion } from '../version.ts';
+
+/** What closing may take beyond the grace of the work in flight: runners and the store have to end too. */
+const CLOSE_MARGIN_MS = 5_000;
+
+export function serveCommand(): Command {
+  const command = new Command('serve').description(
+    'Start a host, and serve until SIGTERM or SIGINT. Flags win over environment variables, these over the configuration file.',
+  );
+  command.option(
+    '--config <file>',
+    `configuration file, YAML (default: ./${CONFIG_FILE} where there is one; env ${CONFIG_VARIABLE})`,
+  );
+  for (const name of OPTION_NAMES) command.option(`${flagOf(name)}${placeholder(name)}`, describeOption(name));
+  command.option(
+    '--limit <key=number>',
+    "ceiling of a limit, over every account's quota; may be given again (keys below)",
+    (pair: string, before: string[]) => [...before, pair],
+    [],
+  );
+  withJson(command);
+  command.addHelpText('after', `\nLimits:\n${limitHelp()}`);
+  examples(
+    command,
+    ['isolambda serve', 'http://127.0.0.1:8080, data in ./data'],
+    ['isolambda serve --port 0 --data-dir /var/lib/isolambda', 'a free port; see host.json there'],
+    ['isolambda serve --limit memory_mb=256 --log-level warn'],
+    ['ISOLAMBDA_PORT=9000 isolambda serve'],
+  );
+  return command.action(async (given: Record<string, unknown>) => serve(given, command));
+}
+
+async function serve(given: Record<string, unknown>, command: Command): Promise<void> {
+  const flags = Object.fromEntries(
+    OPTION_NAMES.map((name) => [name, given[attributeOf(command, name)] as string | boolean | undefined]),
+  );
+  const { config, file } = readHostConfig({
+    configPath: given.config as string | undefined,
+    flags,
+    limits: given.limit as string[],
+    env: process.env,
+  });
+  const terminal = terminalOf(given);
+  // Loaded here, not at the top: the other commands have no use for a web server and a database.
+  const { startHost } = await import('../../app.ts');
+  const log = createLog(config.logLevel);
+  const host = await startHost({ config, log });
+  closeWithGrace(
+    {
+      delay: config.shutdownGraceMs + CLOSE_MARGIN_MS,
+      logger: false,
+      onSecondSignal: (signal) => log.warn({ signal }, 'second signal: stopping at once'),
+      onTimeout: (delay) => log.error({ delay }, 'work in flight did not end in time: stopping at once'),
+    },
+    async ({ signal, err }) => {
+      if (err) log.error({ err }, 'a fault of the host: stopping');
+      else log.info({ signal }, 'draining');
+      await host.close();
+    },
+  );
+  const dataDir = config.dataDir;
+  terminal.answer({ origin: host.origin, pid: process.pid, version: productVersion(), data_dir: dataDir }, () =>
+    [
+      `${paint('bold', `isolambda ${productVersion()}`)} listens on ${paint('cyan', host.origin)}`,
+      `  data         ${dataDir}${file === undefined ? '' : `, configured by ${file}`}`,
+      `  your token   in ${relative('.', join(dataDir, 'operator.token')) || dataDir}, which the commands find by themselves`,
+      `  API          ${host.origin}/docs`,
+      `  next         isolambda account create NAME, then isolambda deploy DIR`,
+    ].join('\n'),
+  );
+}
+
+const attributeOf = (command: Command, name: OptionName): string =>
+  command.options.find((option) => option.long === flagOf(name))?.attributeName() ?? name;
+
+function placeholder(name: OptionName): string {
+  const option: OptionSpec = OPTIONS[name];
+  switch (option.type) {
+    case 'switch':
+      return '';
+    case 'choice':
+      return ' <choice>';
+    case 'list':
+      return ' <a,b,...>';
+    case 'number':
+      return ' <number>';
+    case 'text':
+      return ' <text>';
+  }
+}
+
+function describeOption(name: OptionName): string {
+  const option: OptionSpec = OPTIONS[name];
+  const choices = option.type === 'choice' ? `; one of ${option.choices.join(', ')}` : '';
+  const initial = option.type === 'list' && option.default.length === 0 ? 'none' : String(option.default);
+  return `${option.about}${choices} (default: ${initial}; env ${variableOf(name)}; file ${option.key})`;
+}
+
+function limitHelp(): string {
+  const width = Math.max(...LIMIT_KEYS.map((key) => key.length));
+  const rows = LIMIT_KEYS.map((key) => {
+    const { about, unit, default: initial, scope } = LIMITS[key];
+    const where = scope === 'lambda' ? 'account and lambda' : 'account';
+    return `  ${key.padEnd(width)}  ${about} (default: ${initial} ${unit}; of ${where}; env ${limitVariableOf(key)})`;
+  });
+  return [
+    "  An account gets the default; its quota may raise that, up to the ceiling that is set here: by --limit KEY=N,",
+    '  by the variable, or by limits.KEY in the file. There is no ceiling where none is set.',
+    ...rows,
+  ].join('\n');
+}
