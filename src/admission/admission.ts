@@ -19,7 +19,11 @@ export interface Admission {
    * A permit where there is room, a failure where a limit forbids it, a promise of either where it must wait:
    * until a place is free, its deadline passes (`queue_timeout`) or its caller goes away (`canceled`).
    */
-  admit(deployment: Deployment, deadlineMs: number, signal?: AbortSignal): Permit | Failure | Promise<Permit | Failure>;
+  admit(
+    deployment: Deployment,
+    deadlineMs: number,
+    signal?: AbortSignal,
+  ): Permit | Failure | Promise<Permit | Failure>;
   usage(accountId: string): AdmissionUsage;
 }
 
@@ -42,7 +46,9 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
   const accountOf = (deployment: Deployment, nowMs: number): Account => {
     const known = accounts.get(deployment.accountId);
     if (known) return known;
-    const made = Object.assign(new Gate(deployment.limits.account_rate_per_s, nowMs), { queue: new WaitQueue() });
+    const made = Object.assign(new Gate(deployment.limits.account_rate_per_s, nowMs), {
+      queue: new WaitQueue(),
+    });
     accounts.set(deployment.accountId, made);
     return made;
   };
@@ -54,7 +60,11 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
     return made;
   };
 
-  function admit(deployment: Deployment, deadlineMs: number, signal?: AbortSignal): Permit | Failure | Promise<Permit | Failure> {
+  function admit(
+    deployment: Deployment,
+    deadlineMs: number,
+    signal?: AbortSignal,
+  ): Permit | Failure | Promise<Permit | Failure> {
     const nowMs = now();
     if (--admissionsUntilSweep <= 0) sweep(nowMs);
     const account = accountOf(deployment, nowMs);
@@ -75,7 +85,8 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
         held = false;
         account.inFlight -= 1;
         lambda.inFlight -= 1;
-        if (account.queue.length > 0) account.queue.drain(() => account.inFlight < deployment.limits.account_concurrency);
+        if (account.queue.length > 0)
+          account.queue.drain(() => account.inFlight < deployment.limits.account_concurrency);
       },
     };
   }
@@ -89,10 +100,16 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
   ): Failure | Promise<Permit | Failure> {
     const { queue, concurrency, account_concurrency } = deployment.limits;
     if (queue === 0) {
-      return failure('concurrency_limit', `${concurrency} of this lambda or ${account_concurrency} of the account are in flight`, { retryAfterMs: RETRY_SOON_MS });
+      return failure(
+        'concurrency_limit',
+        `${concurrency} of this lambda or ${account_concurrency} of the account are in flight`,
+        { retryAfterMs: RETRY_SOON_MS },
+      );
     }
     if (account.queue.length >= queue) {
-      return failure('queue_full', `${queue} invocations of the account are waiting`, { retryAfterMs: RETRY_SOON_MS });
+      return failure('queue_full', `${queue} invocations of the account are waiting`, {
+        retryAfterMs: RETRY_SOON_MS,
+      });
     }
     if (signal?.aborted) return failure('canceled', 'the client went away before the request ran');
     return new Promise((resolve) => {
@@ -110,8 +127,12 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
           return true;
         },
       };
-      const onAbort = (): void => settle(failure('canceled', 'the client went away while the request waited'));
-      const timer = setTimeout(() => settle(failure('queue_timeout', 'no place was free before the deadline')), Math.max(0, deadlineMs - now()));
+      const onAbort = (): void =>
+        settle(failure('canceled', 'the client went away while the request waited'));
+      const timer = setTimeout(
+        () => settle(failure('queue_timeout', 'no place was free before the deadline')),
+        Math.max(0, deadlineMs - now()),
+      );
       signal?.addEventListener('abort', onAbort, { once: true });
       account.queue.add(waiter);
     });
@@ -120,8 +141,11 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
   /** Forgets accounts and lambdas that rest: memory follows what is active, not what ever was. */
   function sweep(nowMs: number): void {
     admissionsUntilSweep = SWEEP_EVERY;
-    for (const [id, account] of accounts) if (account.inFlight === 0 && account.queue.length === 0 && account.bucket.rests(nowMs)) accounts.delete(id);
-    for (const [id, lambda] of lambdas) if (lambda.inFlight === 0 && lambda.bucket.rests(nowMs)) lambdas.delete(id);
+    for (const [id, account] of accounts)
+      if (account.inFlight === 0 && account.queue.length === 0 && account.bucket.rests(nowMs))
+        accounts.delete(id);
+    for (const [id, lambda] of lambdas)
+      if (lambda.inFlight === 0 && lambda.bucket.rests(nowMs)) lambdas.delete(id);
   }
 
   return {
@@ -138,11 +162,21 @@ const RETRY_SOON_MS = 1_000;
 const hasRoom = ({ limits }: Deployment, account: Gate, lambda: Gate): boolean =>
   lambda.inFlight < limits.concurrency && account.inFlight < limits.account_concurrency;
 
-function rateRefusal({ limits }: Deployment, account: Gate, lambda: Gate, nowMs: number): Failure | undefined {
+function rateRefusal(
+  { limits }: Deployment,
+  account: Gate,
+  lambda: Gate,
+  nowMs: number,
+): Failure | undefined {
   const lambdaWaitMs = lambda.bucket.take(limits.rate_per_s, nowMs);
-  if (lambdaWaitMs > 0) return failure('rate_limited', `this lambda may be invoked ${limits.rate_per_s} times per second`, { retryAfterMs: lambdaWaitMs });
+  if (lambdaWaitMs > 0)
+    return failure('rate_limited', `this lambda may be invoked ${limits.rate_per_s} times per second`, {
+      retryAfterMs: lambdaWaitMs,
+    });
   const accountWaitMs = account.bucket.take(limits.account_rate_per_s, nowMs);
   if (accountWaitMs === 0) return undefined;
   lambda.bucket.restore();
-  return failure('rate_limited', `the account may invoke ${limits.account_rate_per_s} times per second`, { retryAfterMs: accountWaitMs });
+  return failure('rate_limited', `the account may invoke ${limits.account_rate_per_s} times per second`, {
+    retryAfterMs: accountWaitMs,
+  });
 }

@@ -26,8 +26,13 @@ export function createInvoke({ admission, pool, usage, metrics }: InvokeParts): 
     try {
       const { lambda } = request;
       const deployment = lambda.active;
-      const refused = draining ? failure('draining', 'the host takes no new work', { retryAfterMs: 1_000 }) : refusal(lambda, deployment, request.body);
-      const ran = refused || !deployment ? { outcome: refused ?? notReady(lambda), cpuUs: 0 } : await run(deployment, request);
+      const refused = draining
+        ? failure('draining', 'the host takes no new work', { retryAfterMs: 1_000 })
+        : refusal(lambda, deployment, request.body);
+      const ran =
+        refused || !deployment
+          ? { outcome: refused ?? notReady(lambda), cpuUs: 0 }
+          : await run(deployment, request);
       cpuUs = ran.cpuUs;
       record(request, deployment, ran.outcome, cpuUs, performance.now() - startedMs);
       return ran.outcome;
@@ -40,7 +45,10 @@ export function createInvoke({ admission, pool, usage, metrics }: InvokeParts): 
     }
   }
 
-  async function run(deployment: Deployment, { head, body, signal }: InvokeRequest): Promise<{ outcome: Outcome; cpuUs: number }> {
+  async function run(
+    deployment: Deployment,
+    { head, body, signal }: InvokeRequest,
+  ): Promise<{ outcome: Outcome; cpuUs: number }> {
     const admitted = admission.admit(deployment, head.deadlineMs, signal);
     const permit = admitted instanceof Promise ? await admitted : admitted;
     if ('kind' in permit) return { outcome: permit, cpuUs: 0 };
@@ -52,7 +60,13 @@ export function createInvoke({ admission, pool, usage, metrics }: InvokeParts): 
     }
   }
 
-  function record({ source, lambda, body }: InvokeRequest, deployment: Deployment | undefined, outcome: Outcome, cpuUs: number, wallMs: number): void {
+  function record(
+    { source, lambda, body }: InvokeRequest,
+    deployment: Deployment | undefined,
+    outcome: Outcome,
+    cpuUs: number,
+    wallMs: number,
+  ): void {
     metrics.invocation(source, outcome.kind, wallMs);
     usage.invocation({
       accountId: lambda.accountId,
@@ -73,10 +87,15 @@ export function createInvoke({ admission, pool, usage, metrics }: InvokeParts): 
 }
 
 /** What stands against an invocation before any limit is asked. */
-function refusal(lambda: LambdaEntry, deployment: Deployment | undefined, body: Uint8Array): Failure | undefined {
+function refusal(
+  lambda: LambdaEntry,
+  deployment: Deployment | undefined,
+  body: Uint8Array,
+): Failure | undefined {
   if (!lambda.alive) return failure('disabled', `lambda ${lambda.id} is switched off`);
   if (!deployment) return notReady(lambda);
-  if (body.length > deployment.limits.request_bytes) return tooLarge(body.length, deployment.limits.request_bytes);
+  if (body.length > deployment.limits.request_bytes)
+    return tooLarge(body.length, deployment.limits.request_bytes);
   return undefined;
 }
 
@@ -86,4 +105,5 @@ const notReady = (lambda: LambdaEntry): Failure =>
     : failure('not_ready', `lambda ${lambda.id} is ${lambda.state}`, { retryAfterMs: 500 });
 
 /** `bytes` is what the sender declared, or what came until the limit was passed. */
-export const tooLarge = (bytes: number, limit: number): Failure => failure('request_too_large', `the body has ${bytes} bytes or more; request_bytes is ${limit}`);
+export const tooLarge = (bytes: number, limit: number): Failure =>
+  failure('request_too_large', `the body has ${bytes} bytes or more; request_bytes is ${limit}`);

@@ -7,19 +7,39 @@ import { readBounded, TooLargeError } from './egress/read-bounded.ts';
 
 /** Calls of `request.clients.<service>`: the host makes them, adds account and credentials, and checks them against the manifest. */
 export interface ServiceClients {
-  call(service: string, accountId: string, call: BridgeCall, body: Uint8Array, signal: AbortSignal): Promise<BridgeAnswer>;
+  call(
+    service: string,
+    accountId: string,
+    call: BridgeCall,
+    body: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<BridgeAnswer>;
   close(): Promise<void>;
 }
 
 export function createServiceClients(services: Readonly<Record<string, ServiceConfig>>): ServiceClients {
-  const agent = new Agent({ connections: 64, keepAliveTimeout: 4_000, maxHeaderSize: 32 * 1024, connect: { timeout: 5_000 } });
+  const agent = new Agent({
+    connections: 64,
+    keepAliveTimeout: 4_000,
+    maxHeaderSize: 32 * 1024,
+    connect: { timeout: 5_000 },
+  });
 
-  async function call(name: string, accountId: string, { method = 'GET', url = '', headers = [] }: BridgeCall, body: Uint8Array, signal: AbortSignal): Promise<BridgeAnswer> {
+  async function call(
+    name: string,
+    accountId: string,
+    { method = 'GET', url = '', headers = [] }: BridgeCall,
+    body: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<BridgeAnswer> {
     const service = Object.hasOwn(services, name) ? services[name] : undefined;
-    if (!service || !serves(service, accountId)) return refused('service_disabled', `service "${name}" is not enabled for this account`);
+    if (!service || !serves(service, accountId))
+      return refused('service_disabled', `service "${name}" is not enabled for this account`);
     const path = normalisedPath(url);
-    if (path === undefined) return refused('url', `"${url.slice(0, 200)}" is not a path that begins with one slash`);
-    if (!manifestAllows(service.manifest, method, path.pathname)) return refused('manifest', `${name}: ${method} ${path.pathname} is not in the service's manifest`);
+    if (path === undefined)
+      return refused('url', `"${url.slice(0, 200)}" is not a path that begins with one slash`);
+    if (!manifestAllows(service.manifest, method, path.pathname))
+      return refused('manifest', `${name}: ${method} ${path.pathname} is not in the service's manifest`);
     const address = new URL(service.address);
     const deadline = AbortSignal.timeout(service.timeoutMs);
     try {
@@ -27,21 +47,39 @@ export function createServiceClients(services: Readonly<Record<string, ServiceCo
         origin: address.origin,
         path: address.pathname.replace(/\/$/, '') + path.pathname + path.search,
         method: method as Dispatcher.HttpMethod,
-        headers: [...forwardableHeaders(headers, reservedBy(service)), 'luna-account-id', accountId, ...Object.entries(service.credentials).flat()],
+        headers: [
+          ...forwardableHeaders(headers, reservedBy(service)),
+          'luna-account-id',
+          accountId,
+          ...Object.entries(service.credentials).flat(),
+        ],
         body: body.length > 0 ? body : null,
         signal: AbortSignal.any([signal, deadline]),
         responseHeaders: 'raw',
       });
       const list = reply.headers as unknown as readonly Buffer[];
-      const replyHeaders = Array.from(list, (item, index) => (index % 2 === 0 ? item.toString('latin1').toLowerCase() : item.toString('latin1')));
+      const replyHeaders = Array.from(list, (item, index) =>
+        index % 2 === 0 ? item.toString('latin1').toLowerCase() : item.toString('latin1'),
+      );
       const bytes = await readBounded(reply.body, service.replyBytes);
-      return { reply: { ok: true, status: reply.statusCode, headers: replyHeaders, url: path.pathname + path.search, redirected: false }, body: bytes };
+      return {
+        reply: {
+          ok: true,
+          status: reply.statusCode,
+          headers: replyHeaders,
+          url: path.pathname + path.search,
+          redirected: false,
+        },
+        body: bytes,
+      };
     } catch (error) {
-      if (error instanceof TooLargeError) return refused('too_large', `${name}: the reply has more than ${service.replyBytes} bytes`);
+      if (error instanceof TooLargeError)
+        return refused('too_large', `${name}: the reply has more than ${service.replyBytes} bytes`);
       if (deadline.aborted) return refused('timeout', `${name}: no reply within ${service.timeoutMs} ms`);
       if (signal.aborted) return refused('aborted', 'the invocation ended before the reply came');
       // The cause may name the address and port of an inner network: the guest learns only the kind of failure.
-      const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'network';
+      const code =
+        error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'network';
       return refused('network', `${name}: the call failed (${code})`);
     }
   }
@@ -62,14 +100,17 @@ function normalisedPath(text: string): URL | undefined {
   if (!text.startsWith('/') || text.startsWith('//') || text.includes('\\')) return undefined;
   // An encoded slash or dot may be decoded behind the service's own edge: it is refused rather than guessed at.
   if (/%2f|%5c|%2e/i.test(text.split('?')[0]!)) return undefined;
-  const url = URL.canParse(text, 'http://service.invalid') ? new URL(text, 'http://service.invalid') : undefined;
+  const url = URL.canParse(text, 'http://service.invalid')
+    ? new URL(text, 'http://service.invalid')
+    : undefined;
   return url?.host === 'service.invalid' ? url : undefined;
 }
 
 /** Whether a method and path are a named method's, or under one of the allowed prefixes. */
 export function manifestAllows(manifest: ServiceManifest, method: string, path: string): boolean {
   const segments = path.split('/');
-  for (const named of Object.values(manifest.methods)) if (named.method === method && pathMatches(named.path.split('/'), segments)) return true;
+  for (const named of Object.values(manifest.methods))
+    if (named.method === method && pathMatches(named.path.split('/'), segments)) return true;
   return manifest.allow.some((rule) => {
     const [verb, prefix = '/'] = rule.split(' ');
     const base = prefix.replace(/\/$/, '');
@@ -78,5 +119,10 @@ export function manifestAllows(manifest: ServiceManifest, method: string, path: 
 }
 
 function pathMatches(pattern: readonly string[], segments: readonly string[]): boolean {
-  return pattern.length === segments.length && pattern.every((part, index) => (/^\{\w+\}$/.test(part) ? segments[index] !== '' : part === segments[index]));
+  return (
+    pattern.length === segments.length &&
+    pattern.every((part, index) =>
+      /^\{\w+\}$/.test(part) ? segments[index] !== '' : part === segments[index],
+    )
+  );
 }

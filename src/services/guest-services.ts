@@ -25,7 +25,13 @@ export function createGuestServices({ egress, clients, logs }: GuestServicesPart
     async call(guest, call, body, signal) {
       switch (call.bridge) {
         case 'fetch':
-          return egress.fetch({ policy: policyOf(guest), call, body, replyBytes: guest.limits.fetch_bytes, signal });
+          return egress.fetch({
+            policy: policyOf(guest),
+            call,
+            body,
+            replyBytes: guest.limits.fetch_bytes,
+            signal,
+          });
         case 'service':
           return clients.call(call.service ?? '', guest.accountId, call, body, signal);
         case 'monitoring':

@@ -16,7 +16,12 @@ export interface Metrics extends InvocationMetrics {
 export function createMetrics(): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: 'isolambda_host_' });
-  const total = new Counter({ name: 'isolambda_invocations_total', help: 'Invocations by edge and outcome.', labelNames: ['source', 'outcome'], registers: [registry] });
+  const total = new Counter({
+    name: 'isolambda_invocations_total',
+    help: 'Invocations by edge and outcome.',
+    labelNames: ['source', 'outcome'],
+    registers: [registry],
+  });
   const seconds = new Histogram({
     name: 'isolambda_invocation_duration_seconds',
     help: 'Wall time of invocations, from the edge to the outcome.',

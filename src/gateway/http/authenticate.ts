@@ -41,12 +41,16 @@ export function authenticate(app: FastifyInstance, { registry, mode }: Authentic
     // A correct token is let through whatever its address did before: others behind the same address may have failed.
     if (principal) return principal;
     const waitMs = throttle.waitMs(request.ip);
-    if (waitMs > 0) throw new IsolambdaError('too_many_failures', 'too many wrong tokens from this address', { retryAfterMs: waitMs });
+    if (waitMs > 0)
+      throw new IsolambdaError('too_many_failures', 'too many wrong tokens from this address', {
+        retryAfterMs: waitMs,
+      });
     return null;
   }
 
   app.addHook('onResponse', (request, reply, done) => {
-    if (reply.statusCode === 401 && request.raw.headers.authorization !== undefined) throttle.failed(request.ip);
+    if (reply.statusCode === 401 && request.raw.headers.authorization !== undefined)
+      throttle.failed(request.ip);
     done();
   });
 

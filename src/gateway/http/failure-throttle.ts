@@ -11,7 +11,11 @@ export interface FailureThrottleOptions {
   readonly windowMs?: number;
 }
 
-export function createFailureThrottle({ now, limit = 50, windowMs = 60_000 }: FailureThrottleOptions): FailureThrottle {
+export function createFailureThrottle({
+  now,
+  limit = 50,
+  windowMs = 60_000,
+}: FailureThrottleOptions): FailureThrottle {
   let windowEndsMs = now() + windowMs;
   let failures = new Map<string, number>();
   const turnWindow = (): void => {
@@ -23,7 +27,8 @@ export function createFailureThrottle({ now, limit = 50, windowMs = 60_000 }: Fa
     failed(address) {
       turnWindow();
       // Bounded: past this many addresses within a window, new ones are not counted.
-      if (failures.size < MAX_ADDRESSES || failures.has(address)) failures.set(address, (failures.get(address) ?? 0) + 1);
+      if (failures.size < MAX_ADDRESSES || failures.has(address))
+        failures.set(address, (failures.get(address) ?? 0) + 1);
     },
     waitMs(address) {
       turnWindow();

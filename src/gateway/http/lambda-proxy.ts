@@ -13,7 +13,11 @@ export interface LambdaProxyOptions {
 }
 
 /** `ANY /1/lambdas/{id}/proxy/{path}`: an HTTP request into a lambda. Its body stays opaque bytes, both ways. */
-export function lambdaProxy(app: FastifyInstance, { registry, invoke }: LambdaProxyOptions, done: () => void): void {
+export function lambdaProxy(
+  app: FastifyInstance,
+  { registry, invoke }: LambdaProxyOptions,
+  done: () => void,
+): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', collectBody);
   app.addHook('onRequest', (request, _reply, next) => {
@@ -26,7 +30,13 @@ export function lambdaProxy(app: FastifyInstance, { registry, invoke }: LambdaPr
     reply.raw.once('close', () => {
       if (!reply.raw.writableFinished) leaving.abort();
     });
-    const outcome = await invoke({ source: 'http', lambda, head: headOf(request, lambda), body: (request.body as Buffer | undefined) ?? NO_BODY, signal: leaving.signal });
+    const outcome = await invoke({
+      source: 'http',
+      lambda,
+      head: headOf(request, lambda),
+      body: (request.body as Buffer | undefined) ?? NO_BODY,
+      signal: leaving.signal,
+    });
     return render(reply, outcome, lambda);
   });
   done();
@@ -40,7 +50,8 @@ function findLambda(registry: Registry, { params, principal }: FastifyRequest): 
   const lambda = registry.lambda(lambdaId);
   if (lambda?.routesAuth === 'public') return lambda;
   if (!principal) throw new IsolambdaError('unauthorized', 'no valid token came with the request');
-  if (!principal.operator && !principal.scopes.has('invoke') && !principal.scopes.has('admin')) throw new IsolambdaError('forbidden', 'the token lacks the scope "invoke"');
+  if (!principal.operator && !principal.scopes.has('invoke') && !principal.scopes.has('admin'))
+    throw new IsolambdaError('forbidden', 'the token lacks the scope "invoke"');
   if (!lambda || !(principal.operator || lambda.shared || lambda.accountId === principal.accountId)) {
     throw new IsolambdaError('lambda_not_found', `no lambda ${lambdaId}`);
   }
@@ -68,7 +79,16 @@ function headOf(request: FastifyRequest, lambda: LambdaEntry): HttpHead {
 }
 
 /** Headers of the connection are the host's; the token that opened the host's door is not for the lambda to see. */
-const OWN_HEADERS: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'te', 'trailer', 'upgrade', 'expect']);
+const OWN_HEADERS: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'te',
+  'trailer',
+  'upgrade',
+  'expect',
+]);
 
 function forwardedHeaders(raw: readonly string[], withAuthorization: boolean): HeaderList {
   const kept: string[] = [];
@@ -87,13 +107,20 @@ function render(reply: FastifyReply, outcome: Outcome, lambda: LambdaEntry): Fas
       const name = outcome.headers[index]!;
       // Only this header may repeat on its own lines; others are joined as HTTP allows.
       if (name === 'set-cookie') reply.header(name, outcome.headers[index + 1]!);
-      else reply.header(name, reply.hasHeader(name) ? `${String(reply.getHeader(name))}, ${outcome.headers[index + 1]!}` : outcome.headers[index + 1]!);
+      else
+        reply.header(
+          name,
+          reply.hasHeader(name)
+            ? `${String(reply.getHeader(name))}, ${outcome.headers[index + 1]!}`
+            : outcome.headers[index + 1]!,
+        );
     }
     // Fastify would give bytes a type of its own where the lambda gave none.
     return reply.code(outcome.status).send(outcome.body);
   }
   const { status, body } = renderFailure(outcome);
-  if (outcome.retryAfterMs !== undefined) reply.header('retry-after', String(Math.max(1, Math.ceil(outcome.retryAfterMs / 1_000))));
+  if (outcome.retryAfterMs !== undefined)
+    reply.header('retry-after', String(Math.max(1, Math.ceil(outcome.retryAfterMs / 1_000))));
   if (outcome.allow !== undefined) reply.header('allow', outcome.allow);
   return reply.code(status).send(body);
 }

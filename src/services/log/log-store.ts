@@ -34,7 +34,11 @@ interface Journal {
   nextSequence: number | undefined;
 }
 
-export function createLogStore({ dir, maxBytes = 8 * 1024 * 1024, maxPendingBytes = 2 * 1024 * 1024 }: LogStoreOptions): LogStore {
+export function createLogStore({
+  dir,
+  maxBytes = 8 * 1024 * 1024,
+  maxPendingBytes = 2 * 1024 * 1024,
+}: LogStoreOptions): LogStore {
   const journals = new Map<string, Journal>();
   const journalOf = (lambdaId: string): Journal => {
     const known = journals.get(lambdaId);
@@ -57,7 +61,11 @@ export function createLogStore({ dir, maxBytes = 8 * 1024 * 1024, maxPendingByte
     journal.nextSequence ??= await journal.segments.nextSequence();
     while (journal.pending.length > 0 || journal.dropped > 0) {
       const first = journal.nextSequence;
-      const lines = take(journal).map(({ line, version }, index): StoredLine => ({ sequence: first + index, version, ...line }));
+      const lines = take(journal).map(({ line, version }, index): StoredLine => ({
+        sequence: first + index,
+        version,
+        ...line,
+      }));
       journal.nextSequence += lines.length;
       for (const line of lines) for (const follower of journal.followers) follower(line);
       await journal.segments.append(first, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
@@ -120,7 +128,10 @@ function take(journal: Journal): Journal['pending'] {
   const taken = journal.pending;
   if (journal.dropped > 0) {
     const message = `${journal.dropped} log lines were dropped: the log rate is limited (log_bytes_per_s)`;
-    taken.push({ line: { level: 'warning', time: Date.now(), message }, version: taken.at(-1)?.version ?? 0 });
+    taken.push({
+      line: { level: 'warning', time: Date.now(), message },
+      version: taken.at(-1)?.version ?? 0,
+    });
   }
   journal.pending = [];
   journal.pendingBytes = 0;

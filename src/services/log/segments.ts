@@ -59,8 +59,13 @@ export class Segments {
   async #open(): Promise<{ first: number; bytes: number }[]> {
     if (this.#segments) return this.#segments;
     const names = await readdir(this.#dir).catch(() => []);
-    const firsts = names.map((name) => Number.parseInt(name, 10)).filter(Number.isInteger).sort((a, b) => a - b);
-    const found = await Promise.all(firsts.map(async (first) => ({ first, bytes: (await stat(this.#path(first))).size })));
+    const firsts = names
+      .map((name) => Number.parseInt(name, 10))
+      .filter(Number.isInteger)
+      .sort((a, b) => a - b);
+    const found = await Promise.all(
+      firsts.map(async (first) => ({ first, bytes: (await stat(this.#path(first))).size })),
+    );
     return (this.#segments ??= found);
   }
 

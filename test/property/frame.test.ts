@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { encodeFrame, FrameDecoder, FrameError, FrameType } from '../../src/protocol/frame.ts';
+import { parseRunnerHead, runnerFrameName } from '../../src/protocol/messages.ts';
+
+const numRuns = Number(process.env.ISOLAMBDA_PROPERTY_RUNS ?? 300);
+const u32 = fc.nat({ max: 0xffffffff });
+const frame = fc.record(
+  {
+    type: fc.constantFrom(...Object.values(FrameType)),
+    isolate: u32,
+    id: u32,
+    aux: u32,
+    head: fc.string({ unit: 'binary', maxLength: 200 }).map((text) => text.toWellFormed()),
+    body: fc.uint8Array({ maxLength: 40_000 }),
+  },
+  { noNullPrototype: true },
+);
+
+test('frames come out as they went in, however the bytes are cut', () => {
+  fc.assert(
+    fc.property(
+      fc.array(frame, { maxLength: 5 }),
+      fc.infiniteStream(fc.integer({ min: 1, max: 9_000 })),
+      (frames, cuts) => {
+        const bytes = Buffer.concat(
+          frames.flatMap(({ type, isolate, id, aux, head, body }) =>
+            encodeFrame(type, isolate, id, aux, head, body),
+          ),
+        );
+        const decoder = new FrameDecoder(1_000_000);
+        const out = [];
+        for (let at = 0; at < bytes.length;) {
+          const size = cuts.next().value!;
+          for (const got of decoder.push(bytes.subarray(at, at + size)))
+            out.push({ ...got, body: new Uint8Array(got.body) });
+          at += size;
+        }
+        assert.deepEqual(out, frames);
+        assert.equal(decoder.pendingBytes, 0);
+      },
+    ),
+    { numRuns },
+  );
+});
+
+test('hostile bytes give frames or a FrameError, and never more is held than one frame may have', () => {
+  fc.assert(
+    fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 20 }), (chunks) => {
+      const decoder = new FrameDecoder(1_000);
+      try {
+        for (const chunk of chunks) {
+          for (const got of decoder.push(Buffer.from(chunk)))
+            parseRunnerHead(runnerFrameName(got.type), got.head);
+          assert.ok(decoder.pendingBytes <= 1_004);
+        }
+      } catch (error) {
+        assert.ok(error instanceof FrameError, String(error));
+      }
+    }),
+    { numRuns: numRuns * 5 },
+  );
+});
+
+test('hostile heads give a message of the protocol or a FrameError', () => {
+  const names = [
+    'ready',
+    'loaded',
+    'loadFailed',
+    'result',
+    'log',
+    'bridgeCall',
+    'isolateGone',
+    'pong',
+    'unloaded',
+  ] as const;
+  fc.assert(
+    fc.property(fc.constantFrom(...names), fc.oneof(fc.json(), fc.string()), (name, head) => {
+      try {
+        assert.equal(typeof parseRunnerHead(name, head), 'object');
+      } catch (error) {
+        assert.ok(error instanceof FrameError, String(error));
+      }
+    }),
+    { numRuns: numRuns * 5 },
+  );
+});
+
+test('a frame longer than allowed is refused by its first four bytes', () => {
+  const decoder = new FrameDecoder(100);
+  assert.throws(() => [...decoder.push(Buffer.from([101, 0, 0, 0]))], FrameError);
+  assert.throws(() => [...new FrameDecoder(100).push(Buffer.from([5, 0, 0, 0]))], FrameError);
+});
