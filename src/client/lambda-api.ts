@@ -4,7 +4,6 @@ import type {
   AccountCreated,
   AccountList,
   AccountPatch,
-  Token,
   TokenCreate,
   TokenCreated,
   TokenList,
@@ -43,13 +42,14 @@ export interface LambdaFilters extends Filters {
   readonly status?: Lambda['status'] | undefined;
   readonly shared?: boolean | undefined;
 }
-export interface LogFilters extends Filters {
+export interface LogFilters extends CallOptions {
+  readonly pageSize?: number | undefined;
   readonly level?: LogRecord['level'] | undefined;
   readonly since?: string | undefined;
   readonly until?: string | undefined;
   readonly requestId?: string | undefined;
-  readonly version?: number | undefined;
-  readonly search?: string | undefined;
+  /** Lines after this sequence number. */
+  readonly after?: number | undefined;
 }
 export interface UsageFilters extends CallOptions {
   readonly since?: string | undefined;
@@ -159,7 +159,7 @@ export class LambdaApi {
   }
   getLogs(call: OneLambda & LogFilters): Promise<LambdaReply<LogList>> {
     return this.#call('GET', lambdaPath(call, 'logs'), call, {
-      query: { ...pageQuery(call), ...logQuery(call) },
+      query: { ...logQuery(call), page_size: call.pageSize },
     });
   }
   /** Lines as they are written, until `signal` aborts or the loop is left. */
@@ -192,8 +192,8 @@ export class LambdaApi {
   }
 
   // --- accounts
-  createAccount(call: CallOptions & AccountCreate): Promise<LambdaReply<AccountCreated>> {
-    return this.#call('POST', '/1/accounts', call, { body: { name: call.name } });
+  createAccount(account: AccountCreate, options: CallOptions = {}): Promise<LambdaReply<AccountCreated>> {
+    return this.#call('POST', '/1/accounts', options, { body: account });
   }
   getAccounts(
     filters: Filters & { readonly name?: string | undefined } = {},
@@ -227,9 +227,10 @@ export class LambdaApi {
   getTokens(accountId: string, filters: Filters = {}): Promise<LambdaReply<TokenList>> {
     return this.#call('GET', accountPath(accountId, 'tokens'), filters, { query: pageQuery(filters) });
   }
-  revokeToken(accountId: string, tokenId: string, options: CallOptions = {}): Promise<LambdaReply<Token>> {
+  /** Takes effect before it resolves. */
+  async revokeToken(accountId: string, tokenId: string, options: CallOptions = {}): Promise<void> {
     const path = `${accountPath(accountId, 'tokens')}/${encodeURIComponent(tokenId)}`;
-    return this.#call('DELETE', path, options);
+    await this.#call('DELETE', path, options);
   }
   getQuota(accountId: string, options: CallOptions = {}): Promise<LambdaReply<QuotaView>> {
     return this.#call('GET', accountPath(accountId, 'quota'), options);
@@ -282,11 +283,10 @@ const accountPath = (accountId: string, below?: string): string =>
 
 const pageQuery = ({ page, pageSize }: Filters): Query => ({ page, page_size: pageSize });
 
-const logQuery = ({ level, since, until, requestId, version, search }: LogFilters): Query => ({
+const logQuery = ({ level, since, until, requestId, after }: LogFilters): Query => ({
   level,
   since,
   until,
   request_id: requestId,
-  version,
-  search,
+  after,
 });

@@ -9,7 +9,15 @@ export const AccountName = Type.String({
   examples: ['acme'],
 });
 
-export const AccountCreate = closed({ name: AccountName }, { examples: [{ name: 'acme' }] });
+export const AccountCreate = closed(
+  {
+    name: AccountName,
+    account_id: Type.Optional(
+      Type.String({ ...Uuid, description: 'Where the account lives elsewhere too; by default a new one.' }),
+    ),
+  },
+  { examples: [{ name: 'acme' }] },
+);
 export type AccountCreate = Static<typeof AccountCreate>;
 export const AccountPatch = closed({ name: AccountName });
 export type AccountPatch = Static<typeof AccountPatch>;

@@ -1,5 +1,5 @@
 /** Limits on the wire: made from the one table of `src/config/limits.ts`. */
-import { Type, type Static, type TNumber, type TOptional } from 'typebox';
+import { Type, type Static, type TOptional, type TUnsafe } from 'typebox';
 import {
   LAMBDA_LIMIT_KEYS,
   LIMIT_KEYS,
@@ -9,17 +9,24 @@ import {
 } from '../config/limits.ts';
 import { closed, nullable, ref } from './common.ts';
 
-const value = (key: LimitKey): TNumber =>
-  Type.Number({
-    minimum: LIMITS[key].min,
-    description: `${LIMITS[key].about} (${LIMITS[key].unit}; by default ${LIMITS[key].default})`,
+function value(key: LimitKey): TUnsafe<number> {
+  const { unit, min, about, default: usual } = LIMITS[key];
+  return Type.Unsafe<number>({
+    // Only cores and rates come in fractions.
+    type: unit === 'cores' || unit === 'per second' ? 'number' : 'integer',
+    minimum: min,
+    description: `${about} (${unit}; by default ${usual})`,
   });
+}
 
 const some = <K extends LimitKey>(keys: readonly K[]) =>
-  Object.fromEntries(keys.map((key) => [key, Type.Optional(value(key))])) as Record<K, TOptional<TNumber>>;
+  Object.fromEntries(keys.map((key) => [key, Type.Optional(value(key))])) as Record<
+    K,
+    TOptional<TUnsafe<number>>
+  >;
 
 /** The limits that `deploy_parameters` may lower. */
-export const lambdaLimits: Record<LambdaLimitKey, TOptional<TNumber>> = some(LAMBDA_LIMIT_KEYS);
+export const lambdaLimits: Record<LambdaLimitKey, TOptional<TUnsafe<number>>> = some(LAMBDA_LIMIT_KEYS);
 
 /** Body of `PUT /1/accounts/{id}/quota`: what it leaves out falls back to the default. */
 export const Quota = closed(some(LIMIT_KEYS), {

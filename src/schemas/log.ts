@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox';
-import { closed, forAccount, nullable, oneOf, paging, ref, Timestamp } from './common.ts';
+import { closed, forAccount, nullable, oneOf, PAGE_SIZE, ref, Timestamp } from './common.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warning', 'error', 'critical'] as const;
 export const LogLevelName = oneOf(LOG_LEVELS);
@@ -7,10 +7,11 @@ export const LogLevelName = oneOf(LOG_LEVELS);
 /** One stored line of a lambda's log. */
 export const LogRecord = closed(
   {
+    sequence: Type.Integer({ minimum: 0, description: 'Order of arrival within the lambda.' }),
     time: Timestamp,
     level: LogLevelName,
     message: Type.String(),
-    version: Type.Integer({ minimum: 1 }),
+    version: Type.Integer({ minimum: 0 }),
     request_id: nullable(Type.String()),
     fields: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
   },
@@ -18,28 +19,36 @@ export const LogRecord = closed(
 );
 export type LogRecord = Static<typeof LogRecord>;
 
+/** A log has no pages: it grows while it is read. `after` goes on from where a reader was. */
 export const LogList = closed(
   {
-    items: Type.Array(ref(LogRecord), { description: 'Oldest first.' }),
-    total: Type.Integer({ minimum: 0 }),
-    page: Type.Integer({ minimum: 1 }),
+    items: Type.Array(ref(LogRecord), { description: 'The newest that match, oldest first.' }),
     page_size: Type.Integer({ minimum: 1 }),
-    dropped: Type.Integer({ minimum: 0, description: 'Lines that the log rate cut off.' }),
+    last_sequence: nullable(
+      Type.Integer({
+        minimum: 0,
+        description: 'Of the last line here: ask with `after` for those that follow.',
+      }),
+    ),
   },
   { $id: 'LogList' },
 );
 export type LogList = Static<typeof LogList>;
 
 export const LogQuery = closed({
-  ...paging,
+  page_size: Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_SIZE.max, default: PAGE_SIZE.default })),
   level: Type.Optional(oneOf(LOG_LEVELS, { description: 'This level and those above it.' })),
-  since: Type.Optional(Type.String({ maxLength: 40, description: 'RFC 3339; this time is included.' })),
-  until: Type.Optional(Type.String({ maxLength: 40, description: 'RFC 3339; this time is left out.' })),
+  since: Type.Optional(Type.String({ maxLength: 40, description: 'RFC 3339, included.' })),
+  until: Type.Optional(Type.String({ maxLength: 40, description: 'RFC 3339, included.' })),
   request_id: Type.Optional(Type.String({ maxLength: 128 })),
-  version: Type.Optional(Type.Integer({ minimum: 1 })),
-  search: Type.Optional(Type.String({ maxLength: 256, description: 'Part of the message.' })),
+  after: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Lines after this sequence.' }),
+  ),
   follow: Type.Optional(
-    oneOf(['0', '1', 'true', 'false'], { description: '`1`: server-sent events, from now on.' }),
+    oneOf(['0', '1', 'true', 'false'], {
+      description:
+        '`1`: server-sent events, from now on, or from `after`; each event is one line, and its id the sequence.',
+    }),
   ),
   ...forAccount,
 });
