@@ -3,7 +3,8 @@ import type { Deployment } from '../config/deployment.ts';
 import type { Limits, PartialLimits } from '../config/limits.ts';
 import type { LambdaType } from '../protocol/messages.ts';
 import type { Outcome } from '../protocol/outcome.ts';
-import type { Store } from '../store/store.ts';
+import type { LambdaChange, LambdaRecord, ServingVersion } from '../store/lambdas.ts';
+import type { Repositories, Store } from '../store/store.ts';
 import type {
   Account,
   AmqpParameters,
@@ -106,6 +107,8 @@ export interface QuotaView {
   readonly ceilings: PartialLimits;
   /** The account's own values. */
   readonly quota: PartialLimits;
+  /** Where the account's lambdas may `fetch`; empty: nowhere. */
+  readonly egress: readonly string[];
   readonly effective: Limits;
   readonly used: { readonly lambdas: number };
 }
@@ -186,14 +189,44 @@ export interface Registry {
   /** Takes effect before it resolves. Error `token_not_found` where the account has no such token. */
   revokeToken(accountId: string | null, tokenId: string): Promise<TokenInfo>;
   quota(accountId: string): QuotaView;
-  /** Replaces the account's own values; the limits in force change before it resolves. Error `bad_request` with problems. */
-  setQuota(accountId: string, quota: PartialLimits): Promise<QuotaView>;
+  /**
+   * Replaces the account's own values, and its destinations where they are given; in force before it resolves.
+   * Error `bad_request` with problems. The rules of `egress` are checked by the caller (`egressProblems`).
+   */
+  setQuota(accountId: string, quota: PartialLimits, egress?: readonly string[]): Promise<QuotaView>;
   /** Makes the operator's token at first start, in a file of mode 0600; makes a new one where the file is gone. */
   ensureOperatorToken(file: string): Promise<void>;
+
+  /** The operator's ceilings and services, read again: in force before it returns. */
+  reconfigure(config: Pick<Config, 'limits' | 'services'>): void;
 
   on<K extends keyof RegistryEvents>(event: K, listener: (event: RegistryEvents[K]) => void): () => void;
   /** Writes the usage counted so far; idempotent. The store stays open: it belongs to who opened it. */
   close(): Promise<void>;
+}
+
+/** What the deployer writes. Mutations run one after the other: the store first, then memory, then the listeners. */
+export interface DeployRegistry extends Registry {
+  /** Checks the account's `lambdas` limit in the same turn. Errors: `account_not_found`, `quota_exceeded`. */
+  insertLambda(lambda: LambdaRecord, write: (tx: Repositories) => Promise<void>): Promise<LambdaEntry>;
+  /** `serve` puts another version in charge. Error `lambda_not_found` where it was deleted meanwhile. */
+  changeLambda(
+    lambdaId: string,
+    change: LambdaChange,
+    more?: {
+      readonly serve?: ServingVersion | undefined;
+      readonly write?: ((tx: Repositories) => Promise<void>) | undefined;
+    },
+  ): Promise<{ readonly lambda: LambdaEntry; readonly previous: Deployment | undefined }>;
+  /** Returns the hashes of the blobs that its versions referred to. */
+  removeLambda(lambdaId: string): Promise<string[]>;
+  removeAccount(accountId: string): Promise<{ readonly lambdas: LambdaEntry[]; readonly hashes: string[] }>;
+  /** The deployment that a version would serve with, under the parameters that came with it. */
+  deploymentOf(
+    lambdaId: string,
+    version: ServingVersion,
+    settings: { readonly deployParameters: DeployParameters; readonly userConfig: unknown },
+  ): Deployment;
 }
 
 export interface RegistryOptions {

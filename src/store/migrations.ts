@@ -38,6 +38,7 @@ async function start(db: Kysely<never>): Promise<void> {
     .createTable('quotas')
     .addColumn('account_id', 'text', (c) => c.primaryKey().references('accounts.id').onDelete('cascade'))
     .addColumn('limits', 'text', (c) => c.notNull())
+    .addColumn('egress', 'text', (c) => c.notNull())
     .addColumn('updated_at', 'bigint', (c) => c.notNull())
     .execute();
   await schema

@@ -1,22 +1,32 @@
 import type { PartialLimits } from '../config/limits.ts';
 import type { Database } from './database.ts';
 
+/** What the operator gave an account. */
+export interface Quota {
+  readonly limits: PartialLimits;
+  /** Where the account's lambdas may `fetch`; empty: nowhere. */
+  readonly egress: readonly string[];
+}
+
 export interface QuotasRepository {
-  all(): Promise<{ readonly accountId: string; readonly limits: PartialLimits }[]>;
-  set(accountId: string, limits: PartialLimits, now: number): Promise<void>;
+  all(): Promise<{ readonly accountId: string; readonly quota: Quota }[]>;
+  set(accountId: string, quota: Quota, now: number): Promise<void>;
 }
 
 export function quotasRepository(db: Database): QuotasRepository {
   return {
     async all() {
-      const rows = await db.selectFrom('quotas').select(['account_id', 'limits']).execute();
+      const rows = await db.selectFrom('quotas').select(['account_id', 'limits', 'egress']).execute();
       return rows.map((row) => ({
         accountId: row.account_id,
-        limits: JSON.parse(row.limits) as PartialLimits,
+        quota: {
+          limits: JSON.parse(row.limits) as PartialLimits,
+          egress: JSON.parse(row.egress) as string[],
+        },
       }));
     },
-    async set(accountId, limits, now) {
-      const values = { limits: JSON.stringify(limits), updated_at: now };
+    async set(accountId, { limits, egress }, now) {
+      const values = { limits: JSON.stringify(limits), egress: JSON.stringify(egress), updated_at: now };
       await db
         .insertInto('quotas')
         .values({ account_id: accountId, ...values })

@@ -32,6 +32,8 @@ export interface TokensTable {
 export interface QuotasTable {
   account_id: string;
   limits: string;
+  /** JSON list of destinations. */
+  egress: string;
   updated_at: number;
 }
 

@@ -58,6 +58,8 @@ export interface DeployParameters {
   readonly debugErrors: boolean;
   /** Keys of a lambda's scope only. */
   readonly limits: PartialLimits;
+  /** Narrows the account's destinations of `fetch`; absent: all of them. */
+  readonly egress?: readonly string[] | undefined;
 }
 
 export const LAMBDA_STATES = ['waiting', 'building', 'running', 'failed', 'disabled'] as const;
