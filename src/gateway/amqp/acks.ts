@@ -1,0 +1,127 @@
+import type { Channel, ConsumeMessage, GetMessage, Message } from 'amqplib';
+
+export type Verdict = 'ack' | 'reject' | 'requeue';
+
+/** The next flush sends the verdict; `sent`: done out of turn, before an earlier tag. */
+type State = Verdict | 'sent';
+
+/**
+ * Verdicts on the deliveries of one channel, sent in groups: what piled up within a turn of the event loop goes as
+ * one acknowledgement of "all up to", as far as it is contiguous, and one by one beyond a gap.
+ */
+export class AckWindow {
+  readonly #channel: Pick<Channel, 'ack' | 'nack'>;
+  readonly #states = new Map<number, State>();
+  /** The least tag without a verdict sent. Tags of a channel begin with 1 and have no gaps. */
+  #low = 1;
+  #fresh: number[] = [];
+  #scheduled = false;
+  #closed = false;
+  readonly #touch: () => void;
+
+  /** `touch` runs before frames are written, so that the writes of a turn can be put together. */
+  constructor(channel: Pick<Channel, 'ack' | 'nack'>, touch: () => void = () => undefined) {
+    this.#channel = channel;
+    this.#touch = touch;
+  }
+
+  /** The channel is gone: the broker has taken every open delivery back, and its tags mean nothing now. */
+  close(): void {
+    this.#closed = true;
+    this.#states.clear();
+    this.#fresh = [];
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  settle(tag: number, verdict: Verdict): void {
+    if (this.#closed) return;
+    this.#states.set(tag, verdict);
+    this.#fresh.push(tag);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.flush();
+    });
+  }
+
+  /** Sends every verdict that waits. */
+  flush(): void {
+    if (this.#closed || this.#fresh.length === 0) return;
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    try {
+      this.#touch();
+      this.#sendPrefix();
+      for (const tag of fresh) {
+        const verdict = this.#states.get(tag);
+        if (verdict === undefined || verdict === 'sent') continue;
+        this.#sendOne(tag, verdict);
+        // Below #low nothing is remembered.
+        if (tag >= this.#low) this.#states.set(tag, 'sent');
+      }
+      this.#sweepSent();
+    } catch {
+      // The channel closed under us: the broker redelivers, and the link sees the closure by itself.
+      this.close();
+    }
+  }
+
+  /** One frame for the contiguous acknowledgements from the lowest open tag on. */
+  #sendPrefix(): void {
+    let tag = this.#low;
+    let last = 0;
+    for (
+      let state = this.#states.get(tag);
+      state === 'ack' || state === 'sent';
+      state = this.#states.get(++tag)
+    ) {
+      // The frame must name a tag that is still open: the broker closes the channel over any other.
+      if (state === 'ack') last = tag;
+      this.#states.delete(tag);
+    }
+    this.#low = tag;
+    if (last > 0) this.#channel.ack(messageOf(last), true);
+  }
+
+  #sendOne(tag: number, verdict: Verdict): void {
+    if (verdict === 'ack') this.#channel.ack(messageOf(tag), false);
+    else this.#channel.nack(messageOf(tag), false, verdict === 'requeue');
+  }
+
+  #sweepSent(): void {
+    while (this.#states.get(this.#low) === 'sent') this.#states.delete(this.#low++);
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+const NO_PROPERTIES: Message['properties'] = Object.freeze({
+  contentType: undefined,
+  contentEncoding: undefined,
+  headers: undefined,
+  deliveryMode: undefined,
+  priority: undefined,
+  correlationId: undefined,
+  replyTo: undefined,
+  expiration: undefined,
+  messageId: undefined,
+  timestamp: undefined,
+  type: undefined,
+  userId: undefined,
+  appId: undefined,
+  clusterId: undefined,
+});
+
+/** amqplib acknowledges messages and reads only their tag: so the real one need not be kept for it. */
+function messageOf(deliveryTag: number): Message {
+  return {
+    content: NOTHING,
+    fields: { deliveryTag, redelivered: false, exchange: '', routingKey: '' },
+    properties: NO_PROPERTIES,
+  };
+}
+
+export type Delivered = ConsumeMessage | GetMessage;

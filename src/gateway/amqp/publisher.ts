@@ -1,0 +1,153 @@
+import type { ChannelModel, ConfirmChannel, Options } from 'amqplib';
+import { batchWrites } from './write-batching.ts';
+import { SlowStart } from './slow-start.ts';
+import { codeOf } from './topology.ts';
+
+/** A reply on its way. */
+export interface Outgoing {
+  readonly replyTo: string;
+  readonly body: Buffer;
+  readonly options: Options.Publish;
+  /** Called once. `refused` says why the broker, or the encoder, will never take it. */
+  readonly done: (refused: string | undefined) => void;
+}
+
+interface Entry {
+  readonly reply: Outgoing;
+  /** Times that the broker closed the channel, or said nack, over this reply alone. */
+  strikes: number;
+}
+
+/** Replies that wait for the broker take at most about this many bytes before no further handler is started. */
+const CONGESTED_BYTES = 64 * 1024 * 1024;
+const MAX_STRIKES = 2;
+
+/**
+ * Sends replies and waits for the broker's confirm of each. Replies survive the loss of the connection: what was not
+ * confirmed is sent again on the next one, so that a caller may see a reply twice, but never none.
+ */
+export class Publisher {
+  #channel: ConfirmChannel | undefined;
+  #touch: () => void = () => undefined;
+  #pending: Entry[] = [];
+  /** Sent on a channel that closed, in their order. */
+  #lost: Entry[] = [];
+  #inFlight = 0;
+  #bytes = 0;
+  #wasCongested = false;
+  readonly #slow = new SlowStart(1_024);
+  readonly #onRelief: () => void;
+  #idle: (() => void)[] = [];
+
+  /** `onRelief`: it was congested, and no longer is. */
+  constructor(onRelief: () => void) {
+    this.#onRelief = onRelief;
+  }
+
+  /** Replies that the broker has not confirmed. */
+  get unconfirmed(): number {
+    return this.#pending.length + this.#lost.length + this.#inFlight;
+  }
+
+  get congested(): boolean {
+    if (this.#bytes > CONGESTED_BYTES) this.#wasCongested = true;
+    return this.#wasCongested;
+  }
+
+  /** `setup` of the publishing link. */
+  async attach(model: ChannelModel, fail: (error: Error) => void): Promise<void> {
+    const channel = await model.createConfirmChannel();
+    channel.on('error', fail);
+    channel.on('close', () => {
+      if (this.#channel !== channel) return;
+      this.#channel = undefined;
+      fail(new Error('publishing channel closed'));
+    });
+    this.#channel = channel;
+    this.#touch = batchWrites(model);
+    this.#pump();
+  }
+
+  /** `onDown` of the publishing link: `error` tells a refusal by the broker from mere bad luck. */
+  detach(error: Error): void {
+    this.#channel = undefined;
+    const lost = this.#lost;
+    this.#lost = [];
+    const code = codeOf(error);
+    // 320 is a forced closure, by an operator or a broker that stops; without a code the network failed.
+    if (code !== undefined && code >= 300 && code !== 320 && lost.length > 0) {
+      this.#slow.died();
+      const [only] = lost;
+      if (lost.length === 1 && only !== undefined && ++only.strikes >= MAX_STRIKES) {
+        this.#finish(only, error.message);
+        return;
+      }
+    }
+    this.#pending = [...lost, ...this.#pending];
+  }
+
+  send(reply: Outgoing): void {
+    const entry: Entry = { reply, strikes: 0 };
+    this.#bytes += reply.body.length;
+    if (this.#channel && this.#pending.length === 0 && this.#inFlight < this.#slow.limit)
+      this.#publish(entry);
+    else this.#pending.push(entry);
+  }
+
+  /** Resolves when every reply is confirmed or refused. */
+  whenIdle(): Promise<void> {
+    if (this.unconfirmed === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #pump(): void {
+    while (this.#channel && this.#inFlight < this.#slow.limit) {
+      const entry = this.#pending.shift();
+      if (!entry) return;
+      this.#publish(entry);
+    }
+  }
+
+  #publish(entry: Entry): void {
+    const { reply } = entry;
+    const channel = this.#channel;
+    this.#inFlight++;
+    try {
+      channel?.publish('', reply.replyTo, reply.body, reply.options, (error: Error | null) => {
+        this.#inFlight--;
+        if (error === null) {
+          this.#slow.survived();
+          this.#finish(entry, undefined);
+          if (this.#pending.length > 0) this.#pump();
+        } else if (error.message === 'message nacked') this.#nacked(entry);
+        else this.#lost.push(entry);
+      });
+      this.#touch();
+    } catch (error) {
+      this.#inFlight--;
+      // Properties and headers that AMQP cannot hold throw a TypeError or RangeError; all else is the channel's end.
+      if (error instanceof TypeError || error instanceof RangeError) this.#finish(entry, error.message);
+      else this.#lost.push(entry);
+    }
+  }
+
+  #nacked(entry: Entry): void {
+    if (++entry.strikes >= MAX_STRIKES) this.#finish(entry, 'the broker could not take the reply (nack)');
+    else this.#pending.push(entry);
+    this.#pump();
+  }
+
+  #finish(entry: Entry, refused: string | undefined): void {
+    this.#bytes -= entry.reply.body.length;
+    entry.reply.done(refused);
+    if (this.#wasCongested && this.#bytes < CONGESTED_BYTES / 2) {
+      this.#wasCongested = false;
+      this.#onRelief();
+    }
+    if (this.#idle.length > 0 && this.unconfirmed === 0) {
+      const idle = this.#idle;
+      this.#idle = [];
+      for (const resolve of idle) resolve();
+    }
+  }
+}
