@@ -3,7 +3,7 @@
  * Each folder names what it may import besides itself and packages.
  */
 const MAY = {
-  'src/cli': ['src/client', 'src/app.ts', 'src/config', 'src/errors'],
+  'src/cli': ['src/client', 'src/archive', 'src/app.ts', 'src/config', 'src/errors'],
   'src/client': ['src/schemas', 'src/errors'],
   'src/gateway': ['src/invoke', 'src/registry', 'src/schemas', 'src/errors'],
   'src/api': [

@@ -15,13 +15,13 @@ import { EXIT, exitCodeHelp } from './exit-codes.ts';
 import { describeFailure, printFailure } from './failure.ts';
 import { examples } from './options.ts';
 import { paint } from './terminal.ts';
-import { productVersion } from './version.ts';
+import { VERSION } from '../config/version.ts';
 
 /** The whole command, with every subcommand. Commander's own exits become errors, so that one place decides the exit code. */
 export function createProgram(): Command {
   const program = new Command('isolambda')
     .description('Runs the lambdas of many accounts, each in a V8 isolate inside a jailed process.')
-    .version(productVersion(), '-V, --version', 'print the version')
+    .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', "print a command's help")
     .showSuggestionAfterError()
@@ -54,7 +54,7 @@ export function createProgram(): Command {
     ['isolambda serve', 'a host, with its data in ./data'],
     ['isolambda account create me', 'in another terminal, once'],
     ['isolambda deploy my-lambda', ''],
-    ["isolambda invoke my-lambda -d '{\"name\": \"Ada\"}'", ''],
+    ['isolambda invoke my-lambda -d \'{"name": "Ada"}\'', ''],
   );
 }
 

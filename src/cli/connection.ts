@@ -90,8 +90,14 @@ function findHost(options: HostOptions): Whereabouts {
   const named = options.origin ?? env.ISOLAMBDA_ORIGIN;
   const origin = named ?? running;
   if (origin === undefined)
-    throw new CommandError('unreachable', `no host is known: there is no ${hostFile}`, { mend: START_A_HOST });
-  const where = options.origin ? 'from --origin' : env.ISOLAMBDA_ORIGIN ? 'from ISOLAMBDA_ORIGIN' : `from ${hostFile}`;
+    throw new CommandError('unreachable', `no host is known: there is no ${hostFile}`, {
+      mend: START_A_HOST,
+    });
+  const where = options.origin
+    ? 'from --origin'
+    : env.ISOLAMBDA_ORIGIN
+      ? 'from ISOLAMBDA_ORIGIN'
+      : `from ${hostFile}`;
   const given = options.token ?? env.ISOLAMBDA_TOKEN;
   if (given !== undefined) return { origin, where, token: given, operator: false };
   // The operator's token is for its own host: it is never sent to another that somebody named.
@@ -107,7 +113,8 @@ function findHost(options: HostOptions): Whereabouts {
 function originIn(path: string): string | undefined {
   try {
     const parsed: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    const origin = typeof parsed === 'object' && parsed !== null && 'origin' in parsed ? parsed.origin : undefined;
+    const origin =
+      typeof parsed === 'object' && parsed !== null && 'origin' in parsed ? parsed.origin : undefined;
     return typeof origin === 'string' ? origin : undefined;
   } catch {
     return undefined;

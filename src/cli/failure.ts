@@ -68,7 +68,8 @@ export function describeFailure(error: unknown): DescribedFailure {
   };
 }
 
-export const START_A_HOST = 'Start a host: isolambda serve (in a source tree: npm start). Or name one: --origin URL.';
+export const START_A_HOST =
+  'Start a host: isolambda serve (in a source tree: npm start). Or name one: --origin URL.';
 
 function describeReply(error: LambdaApiError): DescribedFailure {
   const { statusCode, errorCode } = error;
@@ -141,7 +142,16 @@ export function printFailure(
 ): void {
   if (json) {
     const { exit, message, mend, problems, errorCode, status, link } = failure;
-    const error = { exit, exit_code: EXIT[exit].code, message, mend, error_code: errorCode, status, link, problems };
+    const error = {
+      exit,
+      exit_code: EXIT[exit].code,
+      message,
+      mend,
+      error_code: errorCode,
+      status,
+      link,
+      problems,
+    };
     process.stdout.write(`${JSON.stringify({ error }, null, 2)}\n`);
   }
   if (quiet) return;

@@ -19,7 +19,10 @@ export const typeOption = (about: string, initial?: string): Option => {
 };
 
 /** Examples below the options of a command's help; `$` lines are what to type. */
-export const examples = (command: Command, ...lines: readonly (readonly [line: string, about?: string])[]): Command => {
+export const examples = (
+  command: Command,
+  ...lines: readonly (readonly [line: string, about?: string])[]
+): Command => {
   const width = Math.max(...lines.map(([line]) => line.length));
   const text = lines.map(([line, about]) => `  $ ${about ? `${line.padEnd(width)}   # ${about}` : line}`);
   return command.addHelpText('after', `\nExamples:\n${text.join('\n')}`);

@@ -1,7 +1,9 @@
 import type { LambdaApi } from '../client/index.ts';
 
 /** What the host's replies hold, as the client types them. */
-type ReplyOf<M extends keyof LambdaApi> = LambdaApi[M] extends (...args: never[]) => Promise<{ readonly json: infer T }>
+type ReplyOf<M extends keyof LambdaApi> = LambdaApi[M] extends (
+  ...args: never[]
+) => Promise<{ readonly json: infer T }>
   ? T
   : never;
 export type LambdaView = ReplyOf<'getLambda'>;

@@ -29,8 +29,13 @@ export function deployCommand(): Command {
     .description('Send a lambda to the host, and wait until it runs.')
     .argument('<folder|zip>', 'folder with lambda_main.ts or .js at its root, or an archive of one')
     .option('--name <name>', "the lambda's name (default: that of the folder or zip)")
-    .addOption(typeOption('kind of lambda (default: what package.json says under isolambda.type, else standalone)'))
-    .option('--update <id|name>', 'make a new version of this lambda; the old one serves until the new one runs')
+    .addOption(
+      typeOption('kind of lambda (default: what package.json says under isolambda.type, else standalone)'),
+    )
+    .option(
+      '--update <id|name>',
+      'make a new version of this lambda; the old one serves until the new one runs',
+    )
     .option('--update-existing', 'make a new version where a lambda of this name exists, else a new lambda')
     .option('--param <json|@file>', 'more parameters, such as {"description": "...", "user_config": {}}')
     .option('--deploy-param <json|@file>', 'limits, instances and env, such as {"memory_mb": 64}')
@@ -55,7 +60,9 @@ async function deploy(path: string, options: DeployOptions): Promise<void> {
   const name = options.name ?? basename(resolve(path), extname(path) === '.zip' ? '.zip' : '');
   const parameters = options.param === undefined ? {} : await jsonObjectArgument(options.param, '--param');
   const deployParameters =
-    options.deployParam === undefined ? undefined : await jsonObjectArgument(options.deployParam, '--deploy-param');
+    options.deployParam === undefined
+      ? undefined
+      : await jsonObjectArgument(options.deployParam, '--deploy-param');
   const archive = archiveOf(path);
   await withConnection(options, { account: 'needed' }, async (connection) => {
     const started = performance.now();
@@ -102,7 +109,11 @@ const describeArchive = (archive: PackedArchive): string =>
   `${archive.files === undefined ? '' : `${archive.files.length} ${archive.files.length === 1 ? 'file' : 'files'}, `}${sizeText(archive.bytes.length)}`;
 
 /** The lambda to update, or undefined to make a new one. */
-async function existingLambda(connection: Connection, name: string, options: DeployOptions): Promise<string | undefined> {
+async function existingLambda(
+  connection: Connection,
+  name: string,
+  options: DeployOptions,
+): Promise<string | undefined> {
   if (options.update !== undefined) return (await findLambda(connection, options.update)).id;
   const named = (await allPages((paging) => connection.api.getLambdas({ ...paging, name }))).filter(
     (lambda) => lambda.name === name,
@@ -115,7 +126,12 @@ async function existingLambda(connection: Connection, name: string, options: Dep
   return (await findLambda(connection, name)).id;
 }
 
-async function untilRunning(connection: Connection, lambdaId: string, version: number, timeoutS: number): Promise<void> {
+async function untilRunning(
+  connection: Connection,
+  lambdaId: string,
+  version: number,
+  timeoutS: number,
+): Promise<void> {
   try {
     await connection.api.waitUntilRunning(lambdaId, { version, timeoutMs: timeoutS * 1_000 });
   } catch (error) {
@@ -138,5 +154,7 @@ async function tellWarnings(
 ): Promise<void> {
   const { problems } = (await api.getBuild({ lambdaId, version })).json;
   if (problems.length === 0) return;
-  terminal.note(`${paintError('yellow', 'warnings:')}\n${problemLines(problems).map(problemText).join('\n')}`);
+  terminal.note(
+    `${paintError('yellow', 'warnings:')}\n${problemLines(problems).map(problemText).join('\n')}`,
+  );
 }

@@ -39,11 +39,14 @@ export function invokeCommand(): Command {
     .option('-i, --include', 'print status and headers too')
     .option('--timeout <seconds>', 'how long to wait', wholeNumber(1, 'seconds'), DEFAULT_TIMEOUT_S);
   withHost(command);
-  command.addHelpText('after', `\nExits with ${EXIT.lambdaError.code} where the reply's status is 400 or above; the reply is printed all the same.`);
+  command.addHelpText(
+    'after',
+    `\nExits with ${EXIT.lambdaError.code} where the reply's status is 400 or above; the reply is printed all the same.`,
+  );
   examples(
     command,
     ['isolambda invoke my-lambda'],
-    ["isolambda invoke my-lambda -d '{\"name\": \"Ada\"}'"],
+    ['isolambda invoke my-lambda -d \'{"name": "Ada"}\''],
     ['isolambda invoke my-lambda users/42?full=1 -X DELETE -i'],
     ["cat photo.jpg | isolambda invoke resize -d - -H 'Content-Type: image/jpeg' > small.jpg"],
   );
@@ -130,7 +133,9 @@ function printReply(terminal: Terminal, reply: LambdaReply, include: boolean): v
   else if (jsonOf(reply) !== undefined) process.stdout.write(`${JSON.stringify(reply.json, null, 2)}\n`);
   else if (isTextual(type)) process.stdout.write(`${reply.text.replace(/\n$/, '')}\n`);
   else if (reply.body.byteLength > 0)
-    terminal.note(`${reply.body.byteLength} bytes of ${type || 'an unnamed type'}: send them to a file with > FILE`);
+    terminal.note(
+      `${reply.body.byteLength} bytes of ${type || 'an unnamed type'}: send them to a file with > FILE`,
+    );
 }
 
 const isTextual = (type: string): boolean => /^text\/|json|xml|javascript|^$/.test(type);

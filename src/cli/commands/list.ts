@@ -17,7 +17,13 @@ export function listCommand(): Command {
     .option('--name <part>', 'whose name holds this, case ignored')
     .addOption(typeOption('of this type'))
     .addOption(
-      new Option('--status <status>', 'in this state').choices(['waiting', 'building', 'running', 'failed', 'disabled']),
+      new Option('--status <status>', 'in this state').choices([
+        'waiting',
+        'building',
+        'running',
+        'failed',
+        'disabled',
+      ]),
     );
   withHost(command);
   examples(command, ['isolambda list'], ['isolambda list --status failed --json']);

@@ -39,7 +39,9 @@ Links to places in the folder are followed; a link that leaves it is an error.`,
       { path, bytes: archive.bytes.length, unpacked_bytes: unpacked, files: files.map((file) => file.path) },
       () =>
         [
-          ...(options.list ? files.map((file) => `  ${file.path}  ${paint('dim', sizeText(file.bytes))}`) : []),
+          ...(options.list
+            ? files.map((file) => `  ${file.path}  ${paint('dim', sizeText(file.bytes))}`)
+            : []),
           `${path}: ${sizeText(archive.bytes.length)}, ${files.length} ${files.length === 1 ? 'file' : 'files'} of ${sizeText(unpacked)}`,
         ].join('\n'),
     );

@@ -2,12 +2,19 @@ import { join, relative } from 'node:path';
 import closeWithGrace from 'close-with-grace';
 import { Command } from 'commander';
 import { LIMIT_KEYS, LIMITS } from '../../config/limits.ts';
-import { flagOf, OPTION_NAMES, OPTIONS, variableOf, type OptionName, type OptionSpec } from '../../config/options.ts';
+import {
+  flagOf,
+  OPTION_NAMES,
+  OPTIONS,
+  variableOf,
+  type OptionName,
+  type OptionSpec,
+} from '../../config/options.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { CONFIG_FILE, CONFIG_VARIABLE, limitVariableOf, readHostConfig } from '../host-config.ts';
 import { examples, terminalOf, withJson } from '../options.ts';
 import { paint } from '../terminal.ts';
-import { productVersion } from '../version.ts';
+import { VERSION } from '../../config/version.ts';
 
 /** What closing may take beyond the grace of the work in flight: runners and the store have to end too. */
 const CLOSE_MARGIN_MS = 5_000;
@@ -20,7 +27,8 @@ export function serveCommand(): Command {
     '--config <file>',
     `configuration file, YAML (default: ./${CONFIG_FILE} where there is one; env ${CONFIG_VARIABLE})`,
   );
-  for (const name of OPTION_NAMES) command.option(`${flagOf(name)}${placeholder(name)}`, describeOption(name));
+  for (const name of OPTION_NAMES)
+    command.option(`${flagOf(name)}${placeholder(OPTIONS[name])}`, describeOption(name));
   command.option(
     '--limit <key=number>',
     "ceiling of a limit, over every account's quota; may be given again (keys below)",
@@ -68,9 +76,9 @@ async function serve(given: Record<string, unknown>, command: Command): Promise<
     },
   );
   const dataDir = config.dataDir;
-  terminal.answer({ origin: host.origin, pid: process.pid, version: productVersion(), data_dir: dataDir }, () =>
+  terminal.answer({ origin: host.origin, pid: process.pid, version: VERSION, data_dir: dataDir }, () =>
     [
-      `${paint('bold', `isolambda ${productVersion()}`)} listens on ${paint('cyan', host.origin)}`,
+      `${paint('bold', `isolambda ${VERSION}`)} listens on ${paint('cyan', host.origin)}`,
       `  data         ${dataDir}${file === undefined ? '' : `, configured by ${file}`}`,
       `  your token   in ${relative('.', join(dataDir, 'operator.token')) || dataDir}, which the commands find by themselves`,
       `  API          ${host.origin}/docs`,
@@ -82,8 +90,7 @@ async function serve(given: Record<string, unknown>, command: Command): Promise<
 const attributeOf = (command: Command, name: OptionName): string =>
   command.options.find((option) => option.long === flagOf(name))?.attributeName() ?? name;
 
-function placeholder(name: OptionName): string {
-  const option: OptionSpec = OPTIONS[name];
+function placeholder(option: OptionSpec): string {
   switch (option.type) {
     case 'switch':
       return '';
@@ -113,7 +120,7 @@ function limitHelp(): string {
     return `  ${key.padEnd(width)}  ${about} (default: ${initial} ${unit}; of ${where}; env ${limitVariableOf(key)})`;
   });
   return [
-    "  An account gets the default; its quota may raise that, up to the ceiling that is set here: by --limit KEY=N,",
+    '  An account gets the default; its quota may raise that, up to the ceiling that is set here: by --limit KEY=N,',
     '  by the variable, or by limits.KEY in the file. There is no ceiling where none is set.',
     ...rows,
   ].join('\n');

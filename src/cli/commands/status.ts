@@ -37,7 +37,10 @@ function statusText(lambda: LambdaView, status: StatusView, build: BuildView): s
     `  updated  ${lambda.updated_at}`,
   ];
   lines.push('', `build of version ${build.version}: ${build.status}`);
-  lines.push(...build.log.map((line) => `  ${paint('dim', line)}`), ...problemLines(build.problems).map(problemText));
+  lines.push(
+    ...build.log.map(({ time, message }) => `  ${paint('dim', time)} ${message}`),
+    ...problemLines(build.problems).map(problemText),
+  );
   lines.push('');
   if (status.instances.length === 0) lines.push('no instance runs: the first call starts one');
   else

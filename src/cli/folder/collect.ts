@@ -50,6 +50,13 @@ export function collectFolder(folder: string, except?: string): FolderFile[] {
   return walk.files.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
+/** The files of an installed package, as they stand in an archive below `at` (`node_modules/marked`). */
+export function collectPackage(folder: string, at: string): FolderFile[] {
+  return collectFolder(folder)
+    .map(({ path, bytes }) => ({ path: `${at}/${path}`, bytes }))
+    .filter(({ path }) => !UNUSED_IN_PACKAGES.test(path));
+}
+
 function realFolder(folder: string): string {
   let stats: Stats | undefined;
   try {

@@ -13,7 +13,7 @@ export function developmentOnly(root: string): ReadonlySet<string> {
   const modules = join(root, 'node_modules');
   const production = closure(modules, [...names(own.dependencies), ...names(own.optionalDependencies)]);
   const development = closure(modules, names(own.devDependencies));
-  return development.difference(production);
+  return new Set([...development].filter((path) => !production.has(path)));
 }
 
 function closure(modules: string, first: readonly string[]): Set<string> {

@@ -35,13 +35,15 @@ function parseRule(raw: string): Rule[] {
   const anchored = line.includes('/');
   if (line.startsWith('/')) line = line.slice(1);
   if (line === '') return [];
-  return [{ pattern: new RegExp(`^${anchored ? '' : '(?:.*/)?'}${translate(line)}$`, 'u'), takesBack, foldersOnly }];
+  return [
+    { pattern: new RegExp(`^${anchored ? '' : '(?:.*/)?'}${translate(line)}$`, 'u'), takesBack, foldersOnly },
+  ];
 }
 
 /** A glob as the source of a regular expression over a path with `/`. */
 function translate(glob: string): string {
   let source = '';
-  for (let at = 0; at < glob.length; ) {
+  for (let at = 0; at < glob.length;) {
     const rest = glob.slice(at);
     const [token, regex] = nextToken(rest, at === 0 || glob[at - 1] === '/');
     source += regex;

@@ -10,9 +10,13 @@ export function lambdaTypeOf(path: string): LambdaType {
   if (stated === undefined) return 'standalone';
   const type = LAMBDA_TYPES.find((known) => known === stated);
   if (type === undefined)
-    throw new CommandError('usage', `${join(path, 'package.json')}: isolambda.type is ${JSON.stringify(stated)}`, {
-      mend: `Write one of ${LAMBDA_TYPES.join(', ')}.`,
-    });
+    throw new CommandError(
+      'usage',
+      `${join(path, 'package.json')}: isolambda.type is ${JSON.stringify(stated)}`,
+      {
+        mend: `Write one of ${LAMBDA_TYPES.join(', ')}.`,
+      },
+    );
   return type;
 }
 
