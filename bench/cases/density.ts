@@ -1,0 +1,58 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import type { BenchOptions } from '../main.ts';
+import { deploy, ECHO, startProduct } from '../product.ts';
+import type { Row } from '../report.ts';
+
+const ACCOUNTS = 8;
+const LAMBDAS = 16;
+
+/** Proportional resident memory (PSS) that one more idle account costs, and one more lambda of an account. */
+export async function density({ say }: BenchOptions): Promise<Row[]> {
+  const product = await startProduct();
+  try {
+    await deploy((await product.account()).api, ECHO);
+    const before = treePss(product.process.pid!);
+    for (let n = 0; n < ACCOUNTS; n += 1) await deploy((await product.account()).api, ECHO);
+    const withAccounts = treePss(product.process.pid!);
+    const perAccount = (withAccounts - before) / ACCOUNTS;
+    say(`${ACCOUNTS} accounts with a lambda each: ${perAccount.toFixed(1)} MB each`);
+    const { api } = await product.account();
+    await deploy(api, ECHO);
+    const one = treePss(product.process.pid!);
+    for (let n = 0; n < LAMBDAS; n += 1) await deploy(api, ECHO);
+    const perLambda = (treePss(product.process.pid!) - one) / LAMBDAS;
+    say(`${LAMBDAS} further lambdas of one account: ${perLambda.toFixed(2)} MB each`);
+    return [
+      { bench: 'density', figure: 'per idle account', value: perAccount, unit: 'MB', must: { most: 30 }, aim: 20, samples: [perAccount] },
+      { bench: 'density', figure: 'per further lambda', value: perLambda, unit: 'MB', must: { most: 3 }, aim: 1.5, samples: [perLambda] },
+    ];
+  } finally {
+    await product.stop();
+  }
+}
+
+/** PSS in MB of all processes below the host's; the host's own is left out. */
+function treePss(root: number): number {
+  const children = new Map<number, number[]>();
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid)) continue;
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+      children.set(parent, [...(children.get(parent) ?? []), pid]);
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  const below = (pid: number): number[] => (children.get(pid) ?? []).flatMap((child) => [child, ...below(child)]);
+  return below(root).reduce((sum, pid) => sum + pssOf(pid), 0);
+}
+
+function pssOf(pid: number): number {
+  try {
+    return Number(/^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0) / 1_000;
+  } catch {
+    return 0;
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * `npm run bench -- [NAME...] [--pairs N] [--seconds N] [--json]`
+ * Runs the named benchmarks (all by default), product and peers in turn, prints a table of medians of ratios,
+ * and appends every figure to bench/results.ndjson.
+ */
+import { parseArgs } from 'node:util';
+import { coldStart } from './cases/cold-start.ts';
+import { density } from './cases/density.ts';
+import { deployTime } from './cases/deploy.ts';
+import { httpEcho } from './cases/http-echo.ts';
+import { httpLarge } from './cases/http-large.ts';
+import { httpLatency } from './cases/http-latency.ts';
+import { isMet, keep, table, type Row } from './report.ts';
+
+export interface BenchOptions {
+  /** How often product and peers take turns. */
+  readonly pairs: number;
+  /** Length of one turn under load. */
+  readonly seconds: number;
+  readonly say: (text: string) => void;
+}
+
+const CASES: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>>> = {
+  'http-echo': httpEcho,
+  'http-latency': httpLatency,
+  'http-large': httpLarge,
+  'cold-start': coldStart,
+  deploy: deployTime,
+  density,
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { pairs: { type: 'string', default: '5' }, seconds: { type: 'string', default: '4' }, json: { type: 'boolean', default: false } },
+});
+const unknown = positionals.filter((name) => !Object.hasOwn(CASES, name));
+if (unknown.length > 0) {
+  console.error(`unknown bench ${unknown.join(', ')}: there are ${Object.keys(CASES).join(', ')}`);
+  process.exit(2);
+}
+
+const rows: Row[] = [];
+for (const name of positionals.length > 0 ? positionals : Object.keys(CASES)) {
+  const say = (text: string): void => console.error(`${name}: ${text}`);
+  rows.push(...(await CASES[name]!({ pairs: Number(values.pairs), seconds: Number(values.seconds), say })));
+}
+keep(rows, new URL('results.ndjson', import.meta.url));
+console.log(values.json ? JSON.stringify(rows, null, 2) : `\n${table(rows)}`);
+process.exitCode = rows.every(isMet) ? 0 : 1;

@@ -1,0 +1,134 @@
+/** The host: every part made once and given to those that need it. `startHost` is the whole product in one process. */
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { AddressInfo } from 'node:net';
+import { createAdmission } from './admission/admission.ts';
+import { managementApi } from './api/management-api.ts';
+import { createBuilder } from './archive/builder.ts';
+import type { Config } from './config/config.ts';
+import { VERSION } from './config/version.ts';
+import { createDeployer } from './deploy/deployer.ts';
+import { installErrorHandler } from './gateway/http/errors.ts';
+import { lambdaProxy } from './gateway/http/lambda-proxy.ts';
+import { assertMayTrustHeader } from './gateway/http/trusted-header.ts';
+import { createHttpServer } from './gateway/http/server.ts';
+import { describeLambda } from './invoke/describe.ts';
+import { createInvoke } from './invoke/invoke.ts';
+import { createPool } from './pool/pool.ts';
+import { createRegistry } from './registry/registry.ts';
+import { createServiceClients } from './services/clients.ts';
+import { createEgress } from './services/egress/fetch.ts';
+import { createGuestServices } from './services/guest-services.ts';
+import { createLogStore } from './services/log/log-store.ts';
+import { openStore } from './store/store.ts';
+import type { Logger } from './telemetry/log.ts';
+import { createMetrics } from './telemetry/metrics.ts';
+
+export interface HostOptions {
+  readonly config: Config;
+  readonly log: Logger;
+}
+
+export interface Host {
+  /** `http://127.0.0.1:8080` */
+  readonly origin: string;
+  /** Finishes what is in flight within the grace time, then ends every process and file; idempotent. */
+  close(): Promise<void>;
+}
+
+/** Starts a host; rejects with IsolambdaError or ConfigError, with nothing left running. */
+export async function startHost({ config, log }: HostOptions): Promise<Host> {
+  assertMayTrustHeader(config);
+  const dataDir = resolve(config.dataDir);
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const undo: (() => Promise<unknown>)[] = [];
+  const owned = <T>(part: T, end: (part: T) => Promise<unknown>): T => {
+    undo.push(() => end(part));
+    return part;
+  };
+  const unwind = async (): Promise<void> => {
+    for (const end of undo.splice(0).reverse()) await end().catch((error: unknown) => log.error({ err: error }, 'a part did not end cleanly'));
+  };
+
+  try {
+    const metrics = createMetrics();
+    const store = owned(await openStore({ dataDir }), (part) => part.close());
+    const registry = owned(await createRegistry({ store, config, onError: (error, what) => log.error({ err: error }, what) }), (part) => part.close());
+    const tokenFile = join(dataDir, 'operator.token');
+    await registry.ensureOperatorToken(tokenFile);
+    const logs = owned(createLogStore({ dir: join(dataDir, 'logs') }), (part) => part.flush());
+    const egress = owned(createEgress(), (part) => part.close());
+    const clients = owned(createServiceClients(config.services), (part) => part.close());
+    const services = createGuestServices({ egress, clients, logs });
+    const builder = owned(createBuilder({ config, log }), (part) => part.close());
+    const pool = owned(createPool({ config, services, log }), (part) => part.close(config.shutdownGraceMs));
+    await pool.start();
+    const deployer = owned(createDeployer({ store, registry, builder, pool, config, log }), (part) => part.close());
+    registry.on('lambdaDeleted', ({ lambda }) => void logs.remove(lambda.id));
+    const admission = createAdmission({ now: Date.now });
+    const invoke = createInvoke({ admission, pool, usage: registry.usage, metrics });
+
+    const app = owned(await createHttpServer({ registry, authMode: config.authMode, headerBytes: config.limits.header_bytes ?? 64 * 1024 }), (part) => part.close());
+    installErrorHandler(app);
+    let draining = false;
+    metrics.gauge('isolambda_runners', 'Runner processes, spares among them.', () => pool.runners().length);
+    metrics.gauge('isolambda_spare_runners', 'Runners that wait for an account.', () => pool.runners().filter(({ accountId }) => accountId === undefined).length);
+    metrics.gauge('isolambda_jailed', '1 where runners stand behind a process jail, else 0.', () => (pool.jail.kind === 'none' ? 0 : 1));
+    await app.register(managementApi, {
+      registry,
+      deployer,
+      logs,
+      version: VERSION,
+      readiness: async () => ({
+        serving: { ok: !draining, detail: draining ? 'the host is shutting down' : 'takes requests' },
+        // A missing jail is said, not refused: production refuses it at start.
+        jail: { ok: true, detail: pool.jail.kind === 'none' ? `none: ${pool.jail.reason}` : pool.jail.kind },
+      }),
+      used: (accountId) => {
+        const { inFlight, queued } = admission.usage(accountId);
+        return { account_concurrency: inFlight, queue: queued };
+      },
+      metrics: async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() }),
+      lambdaSpec: (lambda, requestId) => describeLambda(invoke, lambda, requestId),
+    });
+    await app.register(lambdaProxy, { registry, invoke });
+    await deployer.start();
+    await app.listen({ host: config.host, port: config.port });
+    const origin = originOf(app.server.address() as AddressInfo);
+    const hostFile = join(dataDir, 'host.json');
+    await writeAtomically(hostFile, `${JSON.stringify({ origin, pid: process.pid, version: VERSION }, null, 2)}\n`);
+    log.info({ origin, jail: pool.jail.kind, data_dir: dataDir }, pool.jail.kind === 'none' ? `runners are not jailed: ${pool.jail.reason}` : 'ready');
+
+    let closing: Promise<void> | undefined;
+    return {
+      origin,
+      close: () =>
+        (closing ??= (async () => {
+          draining = true;
+          await rm(hostFile, { force: true });
+          await deployer.close();
+          // New connections are refused from here on; what came in is served, up to the grace time.
+          await withinMs(config.shutdownGraceMs, Promise.all([app.close(), invoke.idle()]));
+          invoke.drain();
+          await unwind();
+        })()),
+    };
+  } catch (error) {
+    await unwind();
+    throw error;
+  }
+}
+
+const originOf = ({ address, family, port }: AddressInfo): string => `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+
+/** A reader never sees half a file. */
+async function writeAtomically(path: string, text: string): Promise<void> {
+  await writeFile(`${path}.new`, text, { mode: 0o644 });
+  await rename(`${path}.new`, path);
+}
+
+async function withinMs(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([work, new Promise((resolve) => (timer = setTimeout(resolve, ms)))]);
+  clearTimeout(timer);
+}
