@@ -4,7 +4,14 @@
  */
 const MAY = {
   'src/cli': ['src/client', 'src/archive', 'src/app.ts', 'src/config', 'src/errors'],
-  'src/client': ['src/schemas', 'src/errors'],
+  'src/client': [
+    'src/schemas',
+    'src/errors',
+    // RpcClient and the gateway reach the broker by the same URL rules and the same link.
+    'src/gateway/amqp/url.ts',
+    'src/gateway/amqp/connection.ts',
+    'src/gateway/amqp/write-batching.ts',
+  ],
   'src/gateway': ['src/invoke', 'src/registry', 'src/schemas', 'src/errors'],
   'src/api': [
     'src/deploy',

@@ -83,9 +83,13 @@ async function end(child: ChildProcess): Promise<void> {
 }
 
 async function load(url: string, queue: string, calls: number, inFlight: number): Promise<EchoFigures> {
-  const child = spawn(process.execPath, [script('./amqp-load.ts'), url, queue, String(calls), String(inFlight)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawn(
+    process.execPath,
+    [script('./amqp-load.ts'), url, queue, String(calls), String(inFlight)],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   const exit = once(child, 'exit');
   let output = '';
   for await (const chunk of child.stdout) output += String(chunk);
@@ -122,5 +126,6 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     await amqpEcho({ ...common, calls: Number(values.calls), inFlight: 500 }),
     await amqpEcho({ ...common, calls: Number(values.single), inFlight: 1 }),
   ];
-  for (const result of results) process.stdout.write(`${JSON.stringify({ bench: 'amqp-echo', ...result })}\n`);
+  for (const result of results)
+    process.stdout.write(`${JSON.stringify({ bench: 'amqp-echo', ...result })}\n`);
 }

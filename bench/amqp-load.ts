@@ -50,6 +50,8 @@ async function finish(): Promise<void> {
   const seconds = (performance.now() - startedMs) / 1_000;
   tookUs.sort();
   const at = (share: number): number => Math.round(tookUs[Math.floor((calls - 1) * share)] ?? 0);
-  process.stdout.write(`${JSON.stringify({ perSecond: calls / seconds, p50Us: at(0.5), p99Us: at(0.99) })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ perSecond: calls / seconds, p50Us: at(0.5), p99Us: at(0.99) })}\n`,
+  );
   await connection.close();
 }

@@ -13,11 +13,11 @@ await from.assertQueue(queue, { durable: false, autoDelete: true });
 await from.prefetch(1000);
 await from.consume(queue, (message) => {
   if (!message) return;
-  const { replyTo, correlationId, contentType } = message.properties as Record<string, string>;
-  to.sendToQueue(replyTo ?? '', message.content, {
-    correlationId: correlationId ?? '',
-    contentType: contentType ?? '',
-  });
+  const { replyTo, correlationId, contentType } = message.properties as Record<
+    'replyTo' | 'correlationId' | 'contentType',
+    string
+  >;
+  to.sendToQueue(replyTo, message.content, { correlationId, contentType });
   from.ack(message);
 });
 process.stdout.write('serving\n');

@@ -62,6 +62,7 @@ export class BrokerLink {
   #model: ChannelModel | undefined;
   #fail: ((error: Error) => void) | undefined;
   #running: Promise<void> | undefined;
+  #up = Promise.withResolvers<void>();
   readonly #stop = new AbortController();
 
   constructor(options: LinkOptions) {
@@ -86,9 +87,8 @@ export class BrokerLink {
    * does not mend (credentials, a queue of other properties), or when all attempts failed.
    */
   start(): Promise<void> {
-    const up = Promise.withResolvers<void>();
-    this.#running = this.#run(up);
-    return up.promise;
+    this.#running ??= this.#run(this.#up);
+    return this.#up.promise;
   }
 
   /** Takes the present connection down; the link then connects anew. */
