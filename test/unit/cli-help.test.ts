@@ -185,10 +185,8 @@ describe('no host', () => {
     const origin = await closedOrigin();
     const { code, stderr } = await runCli(['list'], { cwd: tempFolder(t, hostFiles(origin)) });
     assert.equal(code, EXIT.unreachable.code);
-    assert.match(
-      stderr,
-      /no host answers at http:\/\/127\.0\.0\.1:9 \(from .*host\.json\)[^]*isolambda serve/,
-    );
+    assert.ok(stderr.includes(`no host answers at ${origin} (from data/host.json)`), stderr);
+    assert.match(stderr, /ECONNREFUSED[^]*isolambda serve/);
   });
 
   test("the operator's token is not sent to a host that it is not of", async (t) => {

@@ -59,7 +59,7 @@ for (const [title, rules] of Object.entries(RULE_SETS))
 
 /** As the packer asks: folders from the root down, then the file. */
 function ignored(rules: string, path: string): boolean {
-  const { ignores } = parseIgnore(rules);
+  const parsed = parseIgnore(rules);
   const parts = path.split('/');
-  return parts.some((_, at) => ignores(parts.slice(0, at + 1).join('/'), at < parts.length - 1));
+  return parts.some((_, at) => parsed.ignores(parts.slice(0, at + 1).join('/'), at < parts.length - 1));
 }

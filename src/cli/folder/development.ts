@@ -1,8 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-type Names = Readonly<Record<string, unknown>>;
-
 /**
  * Packages of `node_modules` (as paths in it: `left-pad`, `a/node_modules/b`) that only `devDependencies` lead to.
  * They are tools of the lambda's author and stay out of the archive; everything else that stands in
@@ -54,4 +52,4 @@ function manifest(folder: string): Record<string, unknown> {
 }
 
 const names = (given: unknown): string[] =>
-  typeof given === 'object' && given !== null ? Object.keys(given as Names) : [];
+  typeof given === 'object' && given !== null ? Object.keys(given) : [];
