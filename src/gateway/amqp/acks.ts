@@ -48,6 +48,13 @@ export class AckWindow {
     });
   }
 
+  /** A delivery that needs no verdict, but has a tag like the others. */
+  skip(tag: number): void {
+    if (this.#closed) return;
+    this.#states.set(tag, 'sent');
+    this.#sweepSent();
+  }
+
   /** Sends every verdict that waits. */
   flush(): void {
     if (this.#closed || this.#fresh.length === 0) return;

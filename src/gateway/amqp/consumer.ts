@@ -6,6 +6,7 @@ import type { Counts } from './counts.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { Job } from './job.ts';
 import { deliveriesBefore } from './poison.ts';
+import { Prober } from './prober.ts';
 import type { Responder } from './responder.ts';
 import { consumersOf, declareQueue, refusesTransient, type QueueSpec } from './topology.ts';
 import { batchWrites } from './write-batching.ts';
@@ -44,9 +45,15 @@ export class Consumer {
   #mode: 'serve' | 'giveBack' | 'refuse' = 'serve';
   /** Handlers whose message the broker took back with its connection, by `orphanKey`: a redelivery joins them. */
   readonly #orphans = new Map<string, Job>();
+  readonly #prober: Prober;
 
   constructor(options: ConsumerOptions) {
     this.#options = options;
+    const { queue, counts, log } = options;
+    this.#prober = new Prober(() => {
+      counts.undecodable++;
+      log?.warn({ queue: queue.name }, 'a message with unreadable headers was taken off the queue');
+    });
   }
 
   /** `setup` of the consuming link. */
@@ -65,6 +72,10 @@ export class Consumer {
     this.#now = subscription;
     // A drain that began while the connection was away must not subscribe again.
     if (this.#mode !== 'serve') return;
+    await this.#prober.probe(channel, queue.name, prefetch, (message, acked) => {
+      if (!acked) window.skip(message.fields.deliveryTag);
+      this.#accept(message, acked ? window : undefined);
+    });
     const { consumerTag } = await channel.consume(queue.name, (message) => {
       if (message) this.#accept(message, window);
       else fail(new Error(`the broker cancelled the consumer: queue "${queue.name}" is gone`));
@@ -78,6 +89,7 @@ export class Consumer {
     const { queue, dispatcher, log } = this.#options;
     const before = this.#now;
     this.#now = undefined;
+    this.#prober.onDown(error);
     if (queue.kind === 'transient' && !this.#standIn && refusesTransient(error)) {
       this.#standIn = true;
       log?.warn(
@@ -138,7 +150,7 @@ export class Consumer {
     job.settle('requeue');
   }
 
-  #accept(message: Delivered, window: AckWindow): void {
+  #accept(message: Delivered, window: AckWindow | undefined): void {
     const { dispatcher, responder, counts, timeoutMs, maxDeliveries, now } = this.#options;
     counts.received++;
     if (message.fields.redelivered) counts.redelivered++;
