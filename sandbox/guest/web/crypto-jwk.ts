@@ -9,10 +9,13 @@ const ALG: Record<HashName, string> = {
   'SHA-384': 'HS384',
   'SHA-512': 'HS512',
 };
-const { atob, btoa } = base64Functions;
 
 export function encodeJsonKey(bytes: Uint8Array, hash: HashName, usages: readonly string[]): object {
-  const k = btoa(latin1FromBytes(bytes)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+  const k = base64Functions
+    .btoa(latin1FromBytes(bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '');
   return { key_ops: [...usages], ext: true, kty: 'oct', k, alg: ALG[hash] };
 }
 
@@ -37,7 +40,7 @@ export function decodeJsonKey(
   }
   let text: string;
   try {
-    text = atob(k.replaceAll('-', '+').replaceAll('_', '/'));
+    text = base64Functions.atob(k.replaceAll('-', '+').replaceAll('_', '/'));
   } catch {
     throw invalid('"k" must be base64url without padding');
   }

@@ -12,6 +12,7 @@ import {
   bytesOf,
   copyBytes,
   exposeInterface,
+  getterOf,
   isBufferSource,
   requireArguments,
   toDomString,
@@ -30,10 +31,7 @@ const INTEGER_VIEWS = new Set([
   'BigInt64Array',
   'BigUint64Array',
 ]);
-const viewName = Object.getOwnPropertyDescriptor(
-  Object.getPrototypeOf(Uint8Array.prototype) as object,
-  Symbol.toStringTag,
-)?.get;
+const viewName = getterOf(Object.getPrototypeOf(Uint8Array.prototype) as object, Symbol.toStringTag);
 const making = Symbol('Crypto');
 
 type Usage = 'sign' | 'verify';
@@ -176,10 +174,7 @@ export class Crypto {
   getRandomValues(array: unknown): unknown {
     requireArguments(arguments.length, 1, 'Crypto.getRandomValues');
     void this.#subtle;
-    const name =
-      viewName === undefined || !ArrayBuffer.isView(array)
-        ? undefined
-        : (Reflect.apply(viewName, array, []) as unknown);
+    const name: unknown = ArrayBuffer.isView(array) ? Reflect.apply(viewName, array, []) : undefined;
     if (!ArrayBuffer.isView(array) || typeof name !== 'string' || !INTEGER_VIEWS.has(name)) {
       throw new DOMException('The data argument must be an integer-type TypedArray', 'TypeMismatchError');
     }

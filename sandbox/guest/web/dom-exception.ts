@@ -31,6 +31,8 @@ const CODES: readonly (readonly [name: string, constant: string, code: number])[
   ['DataCloneError', 'DATA_CLONE_ERR', 25],
 ];
 
+let isDomException: (value: object) => value is DOMException;
+
 export class DOMException extends Error {
   #name: string;
   #message: string;
@@ -72,14 +74,11 @@ export class DOMException extends Error {
     return CODES.find((row) => row[0] === name)?.[2] ?? 0;
   }
 
-  static isOne(value: object): value is DOMException {
-    return #name in value;
+  static {
+    isDomException = (value): value is DOMException => #name in value;
   }
 }
-
-/** The brand check, taken off the class so that it is not a public static. */
-export const isDomException: (value: object) => value is DOMException = DOMException.isOne;
-Reflect.deleteProperty(DOMException, 'isOne');
+export { isDomException };
 
 Object.defineProperty(DOMException, 'name', { value: 'DOMException', configurable: true });
 for (const key of ['name', 'message', 'code']) {

@@ -1,5 +1,8 @@
 /** Web streams: web-streams-polyfill's ponyfill, after https://streams.spec.whatwg.org. */
 
+import { brands } from './brands.ts';
+import { getterOf, methodOf } from './webidl.ts';
+
 declare const require: (id: string) => unknown;
 
 export interface StreamReader {
@@ -53,15 +56,13 @@ export const TransformStreamDefaultController = library['TransformStreamDefaultC
 export const ByteLengthQueuingStrategy = library['ByteLengthQueuingStrategy'];
 export const CountQueuingStrategy = library['CountQueuingStrategy'];
 
-const lockedOf = Object.getOwnPropertyDescriptor(ReadableStream.prototype, 'locked')?.get;
-const prototype = ReadableStream.prototype as ReadableStreamLike;
-const getReaderOf = prototype.getReader;
-const teeOf = prototype.tee;
-const cancelOf = prototype.cancel;
+const lockedOf = getterOf(ReadableStream.prototype as object, 'locked');
+const getReaderOf = methodOf(ReadableStream.prototype as object, 'getReader');
+const teeOf = methodOf(ReadableStream.prototype as object, 'tee');
+const cancelOf = methodOf(ReadableStream.prototype as object, 'cancel');
 
 /** By the library's own brand check, which its `locked` getter makes. */
 export function isReadableStream(value: object): value is ReadableStreamLike {
-  if (lockedOf === undefined) return false;
   try {
     Reflect.apply(lockedOf, value, []);
     return true;
@@ -70,8 +71,10 @@ export function isReadableStream(value: object): value is ReadableStreamLike {
   }
 }
 
+brands.isReadableStream = isReadableStream;
+
 export function isLocked(stream: ReadableStreamLike): boolean {
-  return lockedOf !== undefined && Reflect.apply(lockedOf, stream, []) === true;
+  return Reflect.apply(lockedOf, stream, []) === true;
 }
 
 /**

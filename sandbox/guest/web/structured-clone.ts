@@ -4,31 +4,26 @@
  */
 import { cloneRuleFor } from './cloneable.ts';
 import { DOMException } from './dom-exception.ts';
-import { isArrayBuffer, requireArguments, toDictionary } from './webidl.ts';
+import { getterOf, isArrayBuffer, methodOf, requireArguments, toDictionary } from './webidl.ts';
 
 type Memory = Map<object, object>;
 
-const tagOf = Object.prototype.toString;
-const slot = (prototype: object, key: PropertyKey): (() => unknown) | undefined =>
-  Object.getOwnPropertyDescriptor(prototype, key)?.get;
+const tagOf = methodOf(Object.prototype, 'toString');
 /** Each gives a value or throws for what has not the internal slot; none can be deceived by a prototype. */
-const mapSize = slot(Map.prototype, 'size');
-const setSize = slot(Set.prototype, 'size');
-const regexpFlag = slot(RegExp.prototype, 'source');
-const regexpGlobal = slot(RegExp.prototype, 'flags');
-const { getTime } = Date.prototype;
-const weakMapHas = WeakMap.prototype.has;
-const weakSetHas = WeakSet.prototype.has;
-const weakRefDeref = WeakRef.prototype.deref;
-const mapForEach = Map.prototype.forEach;
-const setForEach = Set.prototype.forEach;
-const unboxers = [
-  Boolean.prototype.valueOf,
-  Number.prototype.valueOf,
-  String.prototype.valueOf,
-  BigInt.prototype.valueOf,
-];
-const typedArrayTag = slot(Object.getPrototypeOf(Uint8Array.prototype) as object, Symbol.toStringTag);
+const mapSize = getterOf(Map.prototype, 'size');
+const setSize = getterOf(Set.prototype, 'size');
+const regexpSource = getterOf(RegExp.prototype, 'source');
+const regexpFlags = getterOf(RegExp.prototype, 'flags');
+const getTime = methodOf(Date.prototype, 'getTime');
+const weakMapHas = methodOf(WeakMap.prototype, 'has');
+const weakSetHas = methodOf(WeakSet.prototype, 'has');
+const weakRefDeref = methodOf(WeakRef.prototype, 'deref');
+const mapForEach = methodOf(Map.prototype, 'forEach');
+const setForEach = methodOf(Set.prototype, 'forEach');
+const unboxers = [Boolean, Number, String, BigInt].map((kind) =>
+  methodOf(kind.prototype as object, 'valueOf'),
+);
+const typedArrayTag = getterOf(Object.getPrototypeOf(Uint8Array.prototype) as object, Symbol.toStringTag);
 
 /** Every kind of view, by the name that its internal slot gives. */
 const VIEWS: Record<string, new (buffer: ArrayBuffer, offset: number, length?: number) => object> = {
@@ -123,12 +118,7 @@ function hasSlots(value: object): boolean {
   return has(mapSize, value) || has(setSize, value) || ArrayBuffer.isView(value) || isArrayBuffer(value);
 }
 
-function has(
-  probe: ((...args: never[]) => unknown) | undefined,
-  value: object,
-  args: unknown[] = [],
-): boolean {
-  if (probe === undefined) return false;
+function has(probe: (...args: never[]) => unknown, value: object, args: unknown[] = []): boolean {
   try {
     Reflect.apply(probe, value, args);
     return true;
@@ -152,8 +142,8 @@ function cloneExotic(value: object, memory: Memory): object {
   if (has(setSize, value)) return cloneSet(value as Set<unknown>, memory);
   const tag = Reflect.apply(tagOf, value, []) as string;
   if (isRegExp(value)) {
-    const source = Reflect.apply(regexpFlag as () => string, value, []) as string;
-    const flags = Reflect.apply(regexpGlobal as () => string, value, []) as string;
+    const source = Reflect.apply(regexpSource, value, []) as string;
+    const flags = Reflect.apply(regexpFlags, value, []) as string;
     return remember(memory, value, new RegExp(source, flags));
   }
   for (const unbox of unboxers) {
@@ -169,7 +159,7 @@ function cloneExotic(value: object, memory: Memory): object {
 
 /** RegExp.prototype.source answers for RegExp.prototype itself too, which is an ordinary object. */
 function isRegExp(value: object): boolean {
-  return value !== RegExp.prototype && has(regexpFlag, value);
+  return value !== RegExp.prototype && has(regexpSource, value);
 }
 
 function remember<T extends object>(memory: Memory, original: object, copy: T): T {
@@ -225,8 +215,7 @@ function cloneBuffer(value: ArrayBuffer, memory: Memory): ArrayBuffer {
 function cloneView(value: ArrayBufferView, memory: Memory): object {
   const original = value.buffer as ArrayBuffer;
   const buffer = (memory.get(original) as ArrayBuffer | undefined) ?? cloneBuffer(original, memory);
-  const name =
-    typedArrayTag === undefined ? undefined : (Reflect.apply(typedArrayTag, value, []) as string | undefined);
+  const name = Reflect.apply(typedArrayTag, value, []) as string | undefined;
   if (name === undefined) {
     return remember(memory, value, new DataView(buffer, value.byteOffset, value.byteLength));
   }

@@ -1,7 +1,7 @@
 /** TextEncoderStream and TextDecoderStream, after https://encoding.spec.whatwg.org/#interface-textencoderstream. */
 import { encodeUtf8, TextDecoder } from './encoding.ts';
 import { TransformStream } from './streams.ts';
-import { exposeInterface, isBufferSource, toDomString } from './webidl.ts';
+import { exposeInterface, isBufferSource, methodOf, toDomString } from './webidl.ts';
 
 interface Pair {
   readonly readable: object;
@@ -44,7 +44,7 @@ export class TextEncoderStream {
 }
 exposeInterface(TextEncoderStream, 'TextEncoderStream');
 
-const decode = TextDecoder.prototype.decode;
+const decode = methodOf(TextDecoder.prototype, 'decode');
 
 export class TextDecoderStream {
   #decoder: TextDecoder;
@@ -58,11 +58,11 @@ export class TextDecoderStream {
         if (!isBufferSource(chunk)) {
           throw new TypeError('TextDecoderStream: a chunk must be an ArrayBuffer or a view on one.');
         }
-        const text = Reflect.apply(decode, decoder, [chunk, { stream: true }]);
+        const text = Reflect.apply(decode, decoder, [chunk, { stream: true }]) as unknown;
         if (text !== '') controller.enqueue(text);
       },
       flush(controller) {
-        const text = Reflect.apply(decode, decoder, []);
+        const text = Reflect.apply(decode, decoder, []) as unknown;
         if (text !== '') controller.enqueue(text);
       },
     });

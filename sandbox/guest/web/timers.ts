@@ -24,8 +24,11 @@ function stop(id: unknown): void {
   if (Number.isInteger(number) && number > 0) hostOf().clearTimer(number);
 }
 
+/** Awaiting it takes one turn of the microtask queue, whatever was done to Promise.prototype. */
+const settled = Promise.resolve();
+
 async function inMicrotask(callback: () => unknown): Promise<void> {
-  await undefined;
+  await settled;
   try {
     callback();
   } catch (error) {

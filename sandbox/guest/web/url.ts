@@ -1,6 +1,8 @@
 /** URL and URLSearchParams: whatwg-url, the reference implementation of https://url.spec.whatwg.org. */
 
+import { brands } from './brands.ts';
 import './encoding.ts';
+import { methodOf } from './webidl.ts';
 
 // That import comes first: the codecs must be evaluated by it, which hides the globals from them.
 declare const require: (id: string) => unknown;
@@ -35,13 +37,13 @@ const classes = realm as object as Classes;
 export const URL: Classes['URL'] = classes.URL;
 export const URLSearchParams: Classes['URLSearchParams'] = classes.URLSearchParams;
 
-const searchParamsToString = (URLSearchParams.prototype as { toString(): string }).toString;
+const searchParamsToString = methodOf(URLSearchParams.prototype, 'toString');
 
-/** The serialised form if this is a URLSearchParams, by the library's own brand check; else undefined. */
-export function serializedSearchParams(value: object): string | undefined {
+// By the library's own brand check: its method throws for anything else.
+brands.serializedSearchParams = (value) => {
   try {
     return Reflect.apply(searchParamsToString, value, []) as string;
   } catch {
     return undefined;
   }
-}
+};

@@ -77,11 +77,27 @@ export function isBufferSource(value: unknown): value is ArrayBuffer | ArrayBuff
   return ArrayBuffer.isView(value) || isArrayBuffer(value);
 }
 
-const byteLengthOf = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'byteLength')?.get;
+/**
+ * A method of a prototype as it is now, for `Reflect.apply` later: what a tenant changes afterwards has no effect.
+ */
+export function methodOf(prototype: object, name: PropertyKey): (...args: never[]) => unknown {
+  const method: unknown = Object.getOwnPropertyDescriptor(prototype, name)?.value;
+  if (typeof method !== 'function') throw new Error(`no method ${String(name)}`);
+  return method as (...args: never[]) => unknown;
+}
+
+/** The same for an accessor's getter. */
+export function getterOf(prototype: object, name: PropertyKey): () => unknown {
+  const accessor = Object.getOwnPropertyDescriptor(prototype, name) as { get?: unknown } | undefined;
+  if (typeof accessor?.get !== 'function') throw new Error(`no accessor ${String(name)}`);
+  return accessor.get as () => unknown;
+}
+
+const byteLengthOf = getterOf(ArrayBuffer.prototype, 'byteLength');
 
 /** By internal slot, so that neither a subclass nor a changed prototype deceives it. */
 export function isArrayBuffer(value: unknown): value is ArrayBuffer {
-  if (typeof value !== 'object' || value === null || byteLengthOf === undefined) return false;
+  if (typeof value !== 'object' || value === null) return false;
   try {
     Reflect.apply(byteLengthOf, value, []);
     return true;
