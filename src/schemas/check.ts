@@ -25,6 +25,8 @@ const MOST_PROBLEMS = 20;
 export function requestProblems(errors: readonly SchemaError[], where: string): RequestProblem[] {
   const problems = new Map<string, RequestProblem>();
   for (const error of errors) {
+    // What these two say is said better by another error of the same place.
+    if (error.keyword === 'boolean' || (error.keyword === 'anyOf' && problems.size > 0)) continue;
     const { at, message } = sentence(error);
     if (problems.size < MOST_PROBLEMS) problems.set(`${at} ${message}`, { in: where, at, message });
   }

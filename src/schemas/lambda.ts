@@ -99,6 +99,7 @@ export const DeployParameters = closed(
         Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]{0,127}$' }),
         Type.String({ maxLength: 8_192 }),
         {
+          additionalProperties: false,
           maxProperties: 256,
           description: "The lambda's environment.",
         },

@@ -23,7 +23,7 @@ export function installErrorHandler(app: FastifyInstance): void {
     const path = request.url.split('?', 1)[0]!;
     const allow = book.methodsOf(path);
     const error =
-      allow.length > 0
+      allow.length > 0 && !allow.includes(request.method)
         ? new IsolambdaError('http_method_not_allowed', `${request.method} ${shown(path)}`, {
             allow: allow.join(', '),
           })
