@@ -7,6 +7,9 @@ import type { Lambda } from './lambda.ts';
 
 type Services = Readonly<Record<string, ServiceDescription>>;
 
+/** Distinct sets of limits that are shared; a bound on what tenants' wishes can fill. */
+const LIMITS_KEPT = 10_000;
+
 /** An account in memory: what it may use, and its lambdas in the order in which they were made. */
 export class AccountState {
   account: Account;
@@ -14,7 +17,6 @@ export class AccountState {
   readonly lambdas: Lambda[] = [];
   readonly #book: AccountBook;
   #limits: Limits | undefined;
-  #byWishes: Map<string, Limits> | undefined;
   #services: Services | undefined;
 
   constructor(account: Account, book: AccountBook) {
@@ -22,22 +24,14 @@ export class AccountState {
     this.#book = book;
   }
 
-  /** In force for the account; one object until a quota or a ceiling changes. */
+  /** In force for the account; the same object until a quota or a ceiling changes. */
   get limits(): Limits {
-    return (this.#limits ??= Object.freeze(effectiveLimits(this.#book.config.limits, this.quota.limits)));
+    return (this.#limits ??= this.#book.limitsOf(this.quota.limits, {}));
   }
 
-  /** In force for a lambda that asks for less. Lambdas with the same wishes share one object. */
+  /** In force for a lambda that asks for less. */
   limitsFor(wishes: PartialLimits): Limits {
-    const key = JSON.stringify(wishes);
-    if (key === '{}') return this.limits;
-    this.#byWishes ??= new Map();
-    let limits = this.#byWishes.get(key);
-    if (limits === undefined) {
-      limits = Object.freeze(effectiveLimits(this.#book.config.limits, this.quota.limits, wishes));
-      this.#byWishes.set(key, limits);
-    }
-    return limits;
+    return this.#book.limitsOf(this.quota.limits, wishes);
   }
 
   /** Services that the operator enabled for the account. */
@@ -48,7 +42,6 @@ export class AccountState {
   /** Quota, ceilings or services changed: whoever asks next gets new objects, deployments included. */
   refresh(): void {
     this.#limits = undefined;
-    this.#byWishes = undefined;
     this.#services = undefined;
     for (const lambda of this.lambdas) lambda.refresh();
   }
@@ -58,7 +51,7 @@ export class AccountState {
 export class AccountBook {
   readonly states = new Map<string, AccountState>();
   config: Pick<Config, 'limits' | 'services'>;
-  #defaults: Limits | undefined;
+  readonly #limits = new Map<string, Limits>();
   readonly #services = new Map<string, Services>();
 
   constructor(config: Pick<Config, 'limits' | 'services'>) {
@@ -73,12 +66,24 @@ export class AccountBook {
 
   /** What an account without a quota may use. */
   get defaults(): Limits {
-    return (this.#defaults ??= Object.freeze(effectiveLimits(this.config.limits, {})));
+    return this.limitsOf({}, {});
+  }
+
+  /** Limits in force. Most accounts and lambdas have the same ones: these share one object. */
+  limitsOf(quota: PartialLimits, wishes: PartialLimits): Limits {
+    const key = `${JSON.stringify(quota)} ${JSON.stringify(wishes)}`;
+    let limits = this.#limits.get(key);
+    if (limits === undefined) {
+      if (this.#limits.size >= LIMITS_KEPT) this.#limits.clear();
+      limits = Object.freeze(effectiveLimits(this.config.limits, quota, wishes));
+      this.#limits.set(key, limits);
+    }
+    return limits;
   }
 
   reconfigure(config: Pick<Config, 'limits' | 'services'>): void {
     this.config = config;
-    this.#defaults = undefined;
+    this.#limits.clear();
     this.#services.clear();
     for (const state of this.states.values()) state.refresh();
   }

@@ -1,0 +1,254 @@
+import { randomUUID } from 'node:crypto';
+import type { Builder } from '../archive/types.ts';
+import type { Config } from '../config/config.ts';
+import { IsolambdaError } from '../errors/error.ts';
+import type { Pool } from '../pool/types.ts';
+import type { DeployRegistry, LambdaEntry } from '../registry/types.ts';
+import type { LambdaRecord } from '../store/lambdas.ts';
+import type { Store } from '../store/store.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { ArchiveSource, createBuilds } from './builds.ts';
+import { Jobs } from './jobs.ts';
+import {
+  checkArchiveSize,
+  DEFAULT_DEPLOY,
+  parametersOf,
+  settingsOf,
+  settingsOfPatch,
+  type Settings,
+} from './parameters.ts';
+import { startProblem } from './problems.ts';
+import { reloadOnNewLimits } from './reload.ts';
+import { changeOf, createRollout } from './rollout.ts';
+import { createStart } from './starts.ts';
+import type { Deployed, Deployer, Upload } from './types.ts';
+import { createUploads } from './uploads.ts';
+import { createVersionReader } from './version-reader.ts';
+
+export interface DeployerOptions {
+  readonly store: Store;
+  readonly registry: DeployRegistry;
+  readonly builder: Builder;
+  readonly pool: Pick<Pool, 'prepare' | 'retire' | 'configure' | 'instances'>;
+  readonly log: Logger;
+  readonly config: Pick<Config, 'buildConcurrency'>;
+  /** Epoch milliseconds. */
+  readonly now?: (() => number) | undefined;
+  /** See docs/decisions/upload-builds-before-it-answers.md. */
+  readonly answerWithinMs?: number | undefined;
+}
+
+const ANSWER_WITHIN_MS = 2_000;
+
+export function createDeployer(options: DeployerOptions): Deployer {
+  const { store, registry, builder, pool, log, config, now = Date.now } = options;
+  const jobs = new Jobs(now);
+  const builds = createBuilds(builder, config.buildConcurrency);
+  const rollout = createRollout({ store, registry, pool, start: createStart(pool), log, now });
+  const uploads = createUploads({
+    store,
+    registry,
+    jobs,
+    builds,
+    rollout,
+    now,
+    answerWithinMs: options.answerWithinMs ?? ANSWER_WITHIN_MS,
+  });
+  const reader = createVersionReader({ store, registry, jobs });
+  const stopReloading = reloadOnNewLimits(registry, pool, (...what) => rollout.retire(...what));
+  let closing: Promise<void> | undefined;
+
+  function lambdaOf(lambdaId: string): LambdaEntry {
+    const lambda = registry.lambda(lambdaId);
+    if (lambda === undefined) throw new IsolambdaError('lambda_not_found', `no lambda ${lambdaId}`);
+    return lambda;
+  }
+
+  function checkOpen(): void {
+    if (closing !== undefined)
+      throw new IsolambdaError('draining', 'the host takes no new work', { retryAfterMs: 1_000 });
+  }
+
+  /** Told before the archive is built; `insertLambda` checks it again in its own turn. */
+  function checkCount(accountId: string): void {
+    if (registry.account(accountId) === undefined)
+      throw new IsolambdaError('account_not_found', `no account ${accountId}`);
+    const limit = registry.limits(accountId).lambdas;
+    const count = registry.lambdaCount(accountId);
+    if (count >= limit)
+      throw new IsolambdaError(
+        'quota_exceeded',
+        `the account has ${count} lambdas; its limit is ${limit} (lambdas)`,
+      );
+  }
+
+  async function create(accountId: string, upload: Upload): Promise<Deployed> {
+    checkOpen();
+    const settings = settingsOf(upload);
+    checkCount(accountId);
+    const lambdaId = randomUUID();
+    const parameters = parametersOf(settings, lambdaId);
+    const version = await uploads.accept({
+      lambdaId,
+      accountId,
+      archive: upload.archive,
+      type: parameters.type,
+      handler: parameters.handler,
+      settings: null,
+      version: () => 1,
+      commit: async ({ version, createdAt, state }, write) => {
+        const record: LambdaRecord = {
+          ...parameters,
+          id: lambdaId,
+          accountId,
+          amqp: parameters.amqp === null ? null : JSON.stringify(parameters.amqp),
+          alive: true,
+          state: state === 'waiting' ? 'waiting' : 'building',
+          stateDetail: state === 'starting' ? 'starting' : '',
+          activeVersion: null,
+          latestVersion: version,
+          userConfig: JSON.stringify(settings.userConfig ?? {}),
+          deployParameters: JSON.stringify({ ...DEFAULT_DEPLOY, ...settings.deployParameters }),
+          createdAt,
+          updatedAt: createdAt,
+        };
+        await registry.insertLambda(record, write);
+      },
+    });
+    return { lambdaId, version };
+  }
+
+  async function update(lambdaId: string, upload: Upload): Promise<Deployed> {
+    checkOpen();
+    const lambda = lambdaOf(lambdaId);
+    const settings = settingsOf(upload);
+    const { type = lambda.type, ...rest } = settings.parameters;
+    // The handler of an rpc lambda means nothing to another type.
+    const { handler = type === lambda.type ? lambda.handler : null, ...parameters } = rest;
+    const version = await uploads.accept({
+      lambdaId,
+      accountId: lambda.accountId,
+      archive: upload.archive,
+      type,
+      handler,
+      settings: JSON.stringify({ ...settings, parameters } satisfies Settings),
+      version: () => lambda.latestVersion + 1,
+      commit: async ({ version, state }, write) => {
+        const waits = {
+          state: state === 'waiting' ? ('waiting' as const) : ('building' as const),
+          stateDetail: state === 'starting' ? 'starting' : '',
+        };
+        const change = { latestVersion: version, ...(lambda.active === undefined ? waits : {}) };
+        await registry.changeLambda(lambdaId, change, { write });
+      },
+    });
+    return { lambdaId, version };
+  }
+
+  async function rollback(lambdaId: string, version: number): Promise<Deployed> {
+    checkOpen();
+    const lambda = lambdaOf(lambdaId);
+    const job = jobs.begin(lambdaId, lambda.accountId);
+    const finished = Promise.withResolvers<void>();
+    job.done = finished.promise;
+    try {
+      const record = await reader.get(lambdaId, version);
+      if (lambda.active?.version === version) return { lambdaId, version };
+      if (record.bundleHash === null)
+        throw new IsolambdaError('update_failed', `version ${version} was not built: see its build log`);
+      job.version = version;
+      job.note(`rolling back from version ${lambda.version}`);
+      const failed = await rollout.serve(job, record);
+      if (failed === undefined) return { lambdaId, version };
+      throw new IsolambdaError('update_failed', `version ${version} did not start: ${failed.detail}`, {
+        problems: [startProblem(failed)],
+      });
+    } finally {
+      jobs.end(job);
+      finished.resolve();
+    }
+  }
+
+  /** Isolates take the user configuration while they run; all else that they were loaded with needs fresh ones. */
+  async function change(lambdaId: string, settings: Settings): Promise<LambdaEntry> {
+    const { lambda, previous } = await registry.changeLambda(
+      lambdaId,
+      changeOf(lambdaOf(lambdaId), settings),
+    );
+    if (previous === undefined) return lambda;
+    if (Object.keys(settings.deployParameters).length > 0)
+      rollout.retire(lambdaId, previous.version, 'update');
+    else pool.configure(lambdaId, lambda.userConfig);
+    return lambda;
+  }
+
+  return {
+    async start() {
+      for (const version of await store.versions.unfinished()) uploads.resume(version);
+      // Beside the first requests: only uploads that were never acknowledged are swept.
+      store.sweepBlobs().then(
+        (swept) => swept > 0 && log.info({ swept }, 'swept blobs that nothing refers to'),
+        (err: unknown) => log.error({ err }, 'sweeping blobs failed'),
+      );
+    },
+    create,
+    update,
+    async validate(accountId, { archive, parameters, deployParameters }) {
+      checkOpen();
+      const settings = settingsOf({ parameters, deployParameters });
+      const limits = registry.limits(accountId);
+      checkArchiveSize(archive, limits);
+      const { type, handler } = parametersOf(settings, accountId);
+      const source = new ArchiveSource({ bytes: archive }, (hash) => store.blobs.get(hash));
+      const { ok, problems } = await builds.order({ accountId, source, type, handler, limits }).result;
+      return { valid: ok, problems };
+    },
+    rollback,
+    patch: (lambdaId, patch) => change(lambdaId, settingsOfPatch(patch)),
+    setUserConfig: (lambdaId, userConfig) => change(lambdaId, settingsOfPatch({ userConfig })),
+    async switch(lambdaId, alive) {
+      const { lambda } = await registry.changeLambda(lambdaId, { alive });
+      if (!alive && lambda.active !== undefined) rollout.retire(lambdaId, lambda.active.version, 'disable');
+      return lambda;
+    },
+    async delete(lambdaId) {
+      const { active } = lambdaOf(lambdaId);
+      const hashes = await registry.removeLambda(lambdaId);
+      forget(lambdaId, active?.version);
+      rollout.sweep(hashes);
+    },
+    async deleteAccount(accountId) {
+      const { lambdas, hashes } = await registry.removeAccount(accountId);
+      for (const lambda of lambdas) forget(lambda.id, lambda.active?.version);
+      rollout.sweep(hashes);
+    },
+    status(lambdaId) {
+      const lambda = lambdaOf(lambdaId);
+      const job = jobs.get(lambdaId);
+      const next = lambda.active === undefined ? undefined : job?.version;
+      return {
+        lambdaId,
+        state: lambda.state,
+        stateDetail: lambda.stateDetail,
+        version: lambda.version,
+        update: job === undefined || next === undefined ? null : { version: next, state: job.state },
+        instances: pool.instances(lambdaId),
+      };
+    },
+    ...reader.methods,
+    close() {
+      closing ??= (async () => {
+        stopReloading();
+        const open = jobs.all();
+        for (const job of open) job.abort(new IsolambdaError('draining', 'the host closes'));
+        await Promise.all(open.map(({ done }) => done));
+      })();
+      return closing;
+    },
+  };
+
+  function forget(lambdaId: string, activeVersion: number | undefined): void {
+    jobs.get(lambdaId)?.abort(new IsolambdaError('lambda_not_found', `lambda ${lambdaId} was deleted`));
+    if (activeVersion !== undefined) rollout.retire(lambdaId, activeVersion, 'delete');
+  }
+}
