@@ -3,9 +3,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { TestContext } from 'node:test';
 
 export const BIN = fileURLToPath(new URL('../src/cli/bin.js', import.meta.url));
+
+/** A test's context, or `{ after }` of a whole suite. */
+export interface Teardown {
+  after(end: () => void | Promise<void>): void;
+}
 
 export interface CliResult {
   readonly code: number | null;
@@ -44,7 +48,7 @@ export function runCli(args: readonly string[], { cwd, env, input }: CliOptions 
 
 /** A folder with these files, which is gone after the test. */
 export function tempFolder(
-  t: Pick<TestContext, 'after'>,
+  t: Teardown,
   files: Readonly<Record<string, string>> = {},
 ): string {
   const folder = mkdtempSync(join(tmpdir(), 'isolambda-cli-'));
@@ -54,4 +58,58 @@ export function tempFolder(
     writeFileSync(join(folder, path), text);
   }
   return folder;
+}
+
+export interface ServedHost {
+  readonly origin: string;
+  readonly dataDir: string;
+  readonly pid: number;
+  /** Sends a signal, and resolves with the exit code. */
+  stop(signal: NodeJS.Signals): Promise<number | null>;
+  /** What the host wrote to standard error so far. */
+  log(): string;
+}
+
+/** `isolambda serve --port 0` as a process of its own, stopped after the test. */
+export async function serveHost(
+  t: Teardown,
+  {
+    args = [],
+    dataDir = tempFolder(t),
+  }: { readonly args?: readonly string[]; readonly dataDir?: string } = {},
+): Promise<ServedHost> {
+  const all = [BIN, 'serve', '--port', '0', '--data-dir', dataDir, '--json', '--log-level', 'warn', ...args];
+  const child = spawn(process.execPath, all, {
+    cwd: dataDir,
+    env: cleanEnv(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  t.after(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  const told = await new Promise<{ origin: string; pid: number }>((resolve, reject) => {
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      stdout += chunk;
+      // One document, whole at its closing brace in the first column.
+      if (/^\}$/m.test(stdout)) resolve(JSON.parse(stdout) as { origin: string; pid: number });
+    });
+    child.once('error', reject);
+    child.once('close', (code) =>
+      reject(new Error(`serve ended with ${code} before it was ready:\n${stderr}`)),
+    );
+  });
+  return {
+    ...told,
+    dataDir,
+    stop: (signal) => {
+      child.kill(signal);
+      return ended;
+    },
+    log: () => stderr,
+  };
 }
