@@ -18,7 +18,6 @@ import {
   type Settings,
 } from './parameters.ts';
 import { startProblem } from './problems.ts';
-import { reloadOnNewLimits } from './reload.ts';
 import { changeOf, createRollout } from './rollout.ts';
 import { createStart } from './starts.ts';
 import type { Deployed, Deployer, Upload } from './types.ts';
@@ -55,7 +54,6 @@ export function createDeployer(options: DeployerOptions): Deployer {
     answerWithinMs: options.answerWithinMs ?? ANSWER_WITHIN_MS,
   });
   const reader = createVersionReader({ store, registry, jobs });
-  const stopReloading = reloadOnNewLimits(registry, pool, (...what) => rollout.retire(...what));
   let closing: Promise<void> | undefined;
 
   function lambdaOf(lambdaId: string): LambdaEntry {
@@ -169,16 +167,10 @@ export function createDeployer(options: DeployerOptions): Deployer {
     }
   }
 
-  /** Isolates take the user configuration while they run; all else that they were loaded with needs fresh ones. */
+  /** Isolates that run are told of a user configuration; what else a deployment says anew, the pool sees at its next call. */
   async function change(lambdaId: string, settings: Settings): Promise<LambdaEntry> {
-    const { lambda, previous } = await registry.changeLambda(
-      lambdaId,
-      changeOf(lambdaOf(lambdaId), settings),
-    );
-    if (previous === undefined) return lambda;
-    if (Object.keys(settings.deployParameters).length > 0)
-      rollout.retire(lambdaId, previous.version, 'update');
-    else pool.configure(lambdaId, lambda.userConfig);
+    const { lambda } = await registry.changeLambda(lambdaId, changeOf(lambdaOf(lambdaId), settings));
+    if (settings.userConfig !== undefined) pool.configure(lambdaId, lambda.userConfig);
     return lambda;
   }
 
@@ -238,7 +230,6 @@ export function createDeployer(options: DeployerOptions): Deployer {
     ...reader.methods,
     close() {
       closing ??= (async () => {
-        stopReloading();
         const open = jobs.all();
         for (const job of open) job.abort(new IsolambdaError('draining', 'the host closes'));
         await Promise.all(open.map(({ done }) => done));

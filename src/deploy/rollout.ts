@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { BuildResult, Problem } from '../archive/types.ts';
 import type { Deployment } from '../config/deployment.ts';
 import { IsolambdaError } from '../errors/error.ts';
@@ -18,7 +19,7 @@ import type { Start } from './starts.ts';
 export interface RolloutParts {
   readonly store: Store;
   readonly registry: DeployRegistry;
-  readonly pool: Pick<Pool, 'retire'>;
+  readonly pool: Pick<Pool, 'retire' | 'configure'>;
   readonly start: Start;
   readonly log: Logger;
   readonly now: () => number;
@@ -180,10 +181,10 @@ export function createRollout({ store, registry, pool, start, log, now }: Rollou
     );
     if (previous !== undefined && previous.version !== version.version)
       retire(lambdaId, previous.version, 'update');
-    // It was switched off, or its settings were patched, while it started: those isolates are out of date.
+    // It was switched off, or its user configuration changed, while it started.
     if (prepared !== undefined && !lambda.alive) retire(lambdaId, version.version, 'disable');
-    else if (prepared !== undefined && !sameSettings(prepared, lambda.active!))
-      retire(lambdaId, version.version, 'update');
+    else if (prepared !== undefined && !isDeepStrictEqual(prepared.userConfig, lambda.userConfig))
+      pool.configure(lambdaId, lambda.userConfig);
     sweep(dropped);
   }
 
@@ -258,7 +259,3 @@ export function changeOf(lambda: LambdaEntry, settings: Settings): LambdaChange 
   if (Object.keys(settings.deployParameters).length === 0) return change;
   return { ...change, deployParameters: JSON.stringify(merged(lambda, settings).deployParameters) };
 }
-
-const sameSettings = (a: Deployment, b: Deployment): boolean =>
-  JSON.stringify([a.limits, a.instances, a.env, a.egress, a.debugErrors, a.userConfig]) ===
-  JSON.stringify([b.limits, b.instances, b.env, b.egress, b.debugErrors, b.userConfig]);

@@ -160,17 +160,14 @@ export async function createRegistry(options: RegistryOptions): Promise<DeployRe
         if (problems.length > 0) throw new IsolambdaError('bad_request', problems.join('; '), { problems });
         const quota = { limits: given, egress: egress ?? state.quota.egress };
         await store.quotas.set(accountId, quota, now());
-        const previous = state.limits;
         state.quota = quota;
         state.refresh();
-        events.emit('limitsChanged', { accountId, limits: state.limits, previous });
+        events.emit('limitsChanged', { accountId, limits: state.limits });
         return registry.quota(accountId);
       }),
     reconfigure(changed) {
-      const before = new Map([...book.states].map(([accountId, { limits }]) => [accountId, limits]));
       book.reconfigure(changed);
-      for (const [accountId, previous] of before)
-        events.emit('limitsChanged', { accountId, limits: stateOf(accountId).limits, previous });
+      for (const [accountId, { limits }] of book.states) events.emit('limitsChanged', { accountId, limits });
     },
 
     insertLambda: (record, write) =>

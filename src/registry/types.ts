@@ -153,7 +153,7 @@ export interface RegistryEvents {
   accountChanged: { readonly account: Account };
   accountDeleted: { readonly accountId: string };
   /** A quota changed: the limits now in force. Each of the account's deployments was made anew before. */
-  limitsChanged: { readonly accountId: string; readonly limits: Limits; readonly previous: Limits };
+  limitsChanged: { readonly accountId: string; readonly limits: Limits };
   tokenRevoked: { readonly tokenId: string; readonly accountId: string | null };
 }
 
