@@ -36,7 +36,11 @@ async function validate(path: string, options: ValidateOptions): Promise<void> {
   const progress = terminal.progress(`checking ${path}`);
   // Loaded here: esbuild and the parser are not light, and the other commands have no use for them.
   const { createBuilder } = await import('../../archive/builder.ts');
-  const builder = createBuilder({ config: compileConfig({ env: process.env }), log: createLog('silent'), spares: 1 });
+  const builder = createBuilder({
+    config: compileConfig({ env: process.env }),
+    log: createLog('silent'),
+    spares: 1,
+  });
   try {
     const { ok, problems } = await builder.build({
       archive: archive.bytes,
