@@ -23,7 +23,7 @@ export async function pollUntilRunning(
   let pauseMs = FIRST_PAUSE_MS;
   for (;;) {
     signal?.throwIfAborted();
-    const status = await read(Math.max(1, deadline - performance.now()));
+    const status = await read(Math.max(1, Math.ceil(deadline - performance.now())));
     const settled = status.update === null;
     if (status.status === 'running' && settled && (version === undefined || status.version === version))
       return status;
