@@ -50,11 +50,12 @@ export const lambdaView = (lambda: LambdaEntry, { quota, status, withEnv }: Lamb
 const MASK = '[masked]';
 
 const deployView = (
-  { instances, env, limits }: DeployParameters,
+  { instances, env, egress, limits }: DeployParameters,
   withEnv: boolean,
 ): Lambda['deploy_parameters'] => ({
   instances,
   env: withEnv ? { ...env } : Object.fromEntries(Object.keys(env).map((key) => [key, MASK])),
+  ...present({ egress: egress && [...egress] }),
   ...present(limits),
 });
 

@@ -20,7 +20,7 @@ import { lambdaView, problemView, statusView, summaryView } from './lambda-views
 import { UPLOAD_BODY, UploadQuery } from './openapi/upload-body.ts';
 import type { ManagementApiOptions } from './options.ts';
 import { pageRequest, pageView } from './pages.ts';
-import { parametersPatch, uploadDeployParameters, uploadParameters } from './parameters.ts';
+import { checkEgress, parametersPatch, uploadDeployParameters, uploadParameters } from './parameters.ts';
 import { ForAccount, LambdaPath, NoContent, replies } from './route-schema.ts';
 import { readUpload } from './upload.ts';
 import { ref } from '../schemas/index.ts';
@@ -38,7 +38,7 @@ const UPLOAD_ERRORS = [
 
 export const lambdaRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = async (
   app,
-  { registry, deployer },
+  { registry, deployer, egressProblems },
 ) => {
   const view = (lambda: LambdaEntry, { principal }: FastifyRequest): LambdaWire =>
     lambdaView(lambda, {
@@ -50,17 +50,13 @@ export const lambdaRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = asy
   const receive = async (request: FastifyRequest, accountId: string): Promise<Upload> => {
     const { archive_bytes: archiveBytes } = registry.limits(accountId);
     const { archive, parameters, deployParameters } = await readUpload(request, archiveBytes);
+    checkEgress(deployParameters?.egress, egressProblems);
     return {
       archive,
       parameters: uploadParameters(parameters),
       deployParameters: uploadDeployParameters(deployParameters, parameters.debug_errors),
     };
   };
-  /** What stands at creation where the client does not say. */
-  const withType = (upload: Upload): Upload => ({
-    ...upload,
-    parameters: { type: 'standalone', ...upload.parameters },
-  });
 
   app.post(
     '/1/lambdas',
@@ -78,10 +74,7 @@ export const lambdaRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = asy
     },
     async (request, reply) => {
       const accountId = requireAccount(request, registry);
-      const { lambdaId, version } = await deployer.create(
-        accountId,
-        withType(await receive(request, accountId)),
-      );
+      const { lambdaId, version } = await deployer.create(accountId, await receive(request, accountId));
       return reply
         .code(201)
         .header('location', `/1/lambdas/${lambdaId}`)
@@ -109,10 +102,7 @@ export const lambdaRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = asy
     },
     async (request) => {
       const accountId = requireAccount(request, registry);
-      const { valid, problems } = await deployer.validate(
-        accountId,
-        withType(await receive(request, accountId)),
-      );
+      const { valid, problems } = await deployer.validate(accountId, await receive(request, accountId));
       const views = problems.map(problemView);
       return {
         valid,
@@ -205,6 +195,7 @@ export const lambdaRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = asy
     },
     async (request) => {
       const { id } = ownLambda(request, registry);
+      checkEgress(request.body.deploy_parameters?.egress, egressProblems);
       return view(await deployer.patch(id, parametersPatch(request.body)), request);
     },
   );

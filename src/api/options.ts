@@ -45,6 +45,8 @@ export interface ManagementApiOptions {
   readonly version: string;
   /** What `/readiness` looks at, by name; the host is ready when every check is ok. */
   readonly readiness: () => Promise<Readonly<Record<string, ReadinessCheck>>>;
+  /** What is wrong with destinations of `fetch`, a sentence each. Where it is missing, the host refuses them when they are used. */
+  readonly egressProblems?: ((rules: readonly string[]) => readonly string[]) | undefined;
   /** What an account uses now of its limits, beyond the number of its lambdas: `account_concurrency`, `queue`, ... */
   readonly used?: ((accountId: string) => PartialLimits) | undefined;
   /** The host's metrics; without it there is no `/metrics`. */

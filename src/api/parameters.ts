@@ -4,6 +4,7 @@ import { IsolambdaError } from '../errors/error.ts';
 import type { AmqpParameters } from '../registry/types.ts';
 import { jsonProblem } from '../schemas/check.ts';
 import type { DeployParameters, LambdaParameters, LambdaPatch } from '../schemas/index.ts';
+import type { ManagementApiOptions } from './options.ts';
 import { present } from './present.ts';
 
 export const MAX_USER_CONFIG_BYTES = 256 * 1024;
@@ -20,10 +21,11 @@ export function uploadDeployParameters(
   deploy: DeployParameters = {},
   debugErrors?: boolean,
 ): Upload['deployParameters'] {
-  const { instances, env, ...limits } = deploy;
+  const { instances, env, egress, ...limits } = deploy;
   return present({
     instances,
     env,
+    egress,
     debugErrors,
     limits: Object.keys(limits).length > 0 ? limits : undefined,
   });
@@ -47,6 +49,15 @@ function ownerParameters(given: WireParameters) {
 function amqpParameters(given: WireParameters['amqp']): AmqpParameters | null | undefined {
   if (given === undefined || given === null) return given;
   return given === true ? {} : given === false ? null : given;
+}
+
+/** Throws `bad_request` with each rule that is wrong. */
+export function checkEgress(
+  rules: readonly string[] | undefined,
+  problemsOf: ManagementApiOptions['egressProblems'],
+): void {
+  const problems = rules === undefined ? [] : (problemsOf?.(rules) ?? []);
+  if (problems.length > 0) throw new IsolambdaError('bad_request', problems.join('; '), { problems });
 }
 
 /** The host keeps it, serialises it and sends it into isolates: it is bounded in bytes and in depth. */

@@ -5,17 +5,19 @@ import { Quota, QuotaView, ref, type QuotaView as QuotaWire } from '../schemas/i
 import { ownAccount } from './asker.ts';
 import { accountLimitViews } from './limit-views.ts';
 import type { ManagementApiOptions } from './options.ts';
+import { checkEgress } from './parameters.ts';
 import { AccountPath, replies } from './route-schema.ts';
 
 const TAGS = ['accounts'];
 
 export const quotaRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = async (
   app,
-  { registry, used },
+  { registry, used, egressProblems },
 ) => {
   const view = (accountId: string, quota: Decided): QuotaWire => ({
     account_id: accountId,
     limits: accountLimitViews(quota, { ...used?.(accountId), lambdas: quota.used.lambdas }),
+    egress: [...quota.egress],
   });
 
   app.get(
@@ -52,7 +54,9 @@ export const quotaRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = asyn
     },
     async (request) => {
       const { id } = ownAccount(request, registry);
-      return view(id, await registry.setQuota(id, request.body));
+      const { egress = [], ...limits } = request.body;
+      checkEgress(egress, egressProblems);
+      return view(id, await registry.setQuota(id, limits, egress));
     },
   );
 };

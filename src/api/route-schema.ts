@@ -34,8 +34,15 @@ export function replies<const R extends Record<number, TSchema>>(
     const description = [...codes].map(([code, desc]) => `\`${code}\` ${desc}`).join('; ');
     return [status, { ...ref(ErrorReply), description }];
   });
-  return { ...(Object.fromEntries(refused) as object), ...good };
+  const done = Object.entries(good).map(([status, schema]) => [
+    status,
+    { ...schema, description: described(schema) ?? REASONS[Number(status)] ?? 'Done.' },
+  ]);
+  return { ...(Object.fromEntries(refused) as object), ...(Object.fromEntries(done) as R) };
 }
+
+const REASONS: Readonly<Record<number, string>> = { 200: 'OK', 201: 'Made.', 503: 'Not ready.' };
+const described = (schema: TSchema): string | undefined => (schema as { description?: string }).description;
 
 /** A reply without a body. */
 export const NoContent = Type.Null({ description: 'Done.' });

@@ -12,7 +12,7 @@ import {
   Timestamp,
   Uuid,
 } from './common.ts';
-import { lambdaLimits, LimitViews } from './limits.ts';
+import { lambdaEgress, lambdaLimits, LimitViews } from './limits.ts';
 
 export const LAMBDA_TYPES = ['standalone', 'handlers', 'tasks', 'rpc'] as const;
 export const LambdaTypeName = oneOf(LAMBDA_TYPES, {
@@ -105,6 +105,7 @@ export const DeployParameters = closed(
         },
       ),
     ),
+    egress: Type.Optional(lambdaEgress),
     ...lambdaLimits,
   },
   { $id: 'DeployParameters', examples: [{ instances: 2, memory_mb: 64, env: { REGION: 'eu' } }] },

@@ -28,12 +28,31 @@ const some = <K extends LimitKey>(keys: readonly K[]) =>
 /** The limits that `deploy_parameters` may lower. */
 export const lambdaLimits: Record<LambdaLimitKey, TOptional<TUnsafe<number>>> = some(LAMBDA_LIMIT_KEYS);
 
-/** Body of `PUT /1/accounts/{id}/quota`: what it leaves out falls back to the default. */
-export const Quota = closed(some(LIMIT_KEYS), {
-  $id: 'Quota',
-  description: 'Values for some limits. Those left out fall back to their defaults.',
-  examples: [{ memory_mb: 256, account_rate_per_s: 5_000 }],
+/** A destination of `fetch`. The finer rules are the host's: it answers with what is wrong with each. */
+const EgressRule = Type.String({
+  maxLength: 300,
+  pattern: '^(\\[[0-9a-fA-F:.]+\\]|[^:/\\[\\]\\s]+)(/\\d{1,3})?(:\\d{1,5})?$',
+  examples: ['api.example.com', '*.example.com:443', '10.1.0.0/16:8080'],
 });
+export const accountEgress = Type.Array(EgressRule, {
+  maxItems: 256,
+  description:
+    'Destinations of `fetch`: `host[:port]`, `*.host[:port]`, an address or a CIDR range. None by default.',
+});
+export const lambdaEgress = Type.Array(EgressRule, {
+  maxItems: 256,
+  description: "Narrows the account's destinations of `fetch`; all of them by default.",
+});
+
+/** Body of `PUT /1/accounts/{id}/quota`: what it leaves out falls back to the default. */
+export const Quota = closed(
+  { ...some(LIMIT_KEYS), egress: Type.Optional(accountEgress) },
+  {
+    $id: 'Quota',
+    description: 'Values for some limits. Those left out fall back to their defaults.',
+    examples: [{ memory_mb: 256, account_rate_per_s: 5_000 }],
+  },
+);
 export type Quota = Static<typeof Quota>;
 
 /** One limit, with everything that decides it. */
@@ -61,7 +80,7 @@ export const LimitViews = closed(
 export type LimitViews = Static<typeof LimitViews>;
 
 export const QuotaView = closed(
-  { account_id: Type.String(), limits: ref(LimitViews) },
+  { account_id: Type.String(), limits: ref(LimitViews), egress: accountEgress },
   { $id: 'AccountQuota' },
 );
 export type QuotaView = Static<typeof QuotaView>;

@@ -15,10 +15,16 @@ import { createRouteBook } from './route-book.ts';
  * Puts the error handler and the handler of unknown paths in place. Call it before any route is added:
  * it notes the routes, so that a known path with another method is 405 with `Allow`.
  */
-export function installErrorHandler(app: FastifyInstance): void {
+export function installErrorHandler(app: FastifyInstance, log: ErrorLog = app.log): void {
   const book = createRouteBook();
   app.addHook('onRoute', ({ method, url }) => book.add(method, url));
-  app.setErrorHandler((error, request, reply) => renderError(toIsolambdaError(error), error, request, reply));
+  app.setErrorHandler((error, request, reply) => {
+    const told = toIsolambdaError(error);
+    // The caller sees a request id; what happened is for the host's log.
+    if (told.code === 'internal')
+      log.error({ err: error, request_id: request.requestId, method: request.method }, 'request failed');
+    return renderError(told, reply);
+  });
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?', 1)[0]!;
     const allow = book.methodsOf(path);
@@ -28,14 +34,19 @@ export function installErrorHandler(app: FastifyInstance): void {
             allow: allow.join(', '),
           })
         : new IsolambdaError('not_found', `no path ${shown(path)}`);
-    return renderError(error, undefined, request, reply);
+    return renderError(error, reply);
   });
+}
+
+/** Where faults of the host are told. */
+export interface ErrorLog {
+  error(fields: object, message: string): void;
 }
 
 /** Options of `fastify(...)` for what goes wrong before a route is found. */
 export const errorServerOptions = {
-  frameworkErrors(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-    void renderError(toIsolambdaError(error), error, request, reply);
+  frameworkErrors(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+    void renderError(toIsolambdaError(error), reply);
   },
   clientErrorHandler(error: Error & { readonly code?: string }, socket: Socket): void {
     // A peer that is gone can't be told anything.
@@ -66,15 +77,7 @@ function ofParser(error: Error & { readonly code?: string }): IsolambdaError {
   return new IsolambdaError('bad_request', 'what was sent is not HTTP/1.1');
 }
 
-async function renderError(
-  error: IsolambdaError,
-  cause: unknown,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<FastifyReply> {
-  // The caller sees a request id; what happened is for the host's log.
-  if (error.code === 'internal')
-    request.log.error({ err: cause, requestId: request.requestId }, 'request failed');
+function renderError(error: IsolambdaError, reply: FastifyReply): FastifyReply {
   if (error.retryAfterMs !== undefined)
     reply.header('retry-after', String(Math.max(1, Math.ceil(error.retryAfterMs / 1_000))));
   if (error.allow !== undefined) reply.header('allow', error.allow);
