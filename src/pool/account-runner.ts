@@ -51,6 +51,7 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
   #lastId = 0;
   #lastPing = 0;
   #lastIsolate = 0;
+  #lastEnded: { readonly instance: Instance; readonly atMs: number } | undefined;
 
   constructor(process: RunnerProcess, first: Instance['deployment'], parts: AccountRunnerParts) {
     this.process = process;
@@ -278,8 +279,14 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
   }
 
   #failStart(instance: Instance, why: Failure): void {
+    this.#markEnded(instance);
     this.#drop(instance, why);
     for (const call of instance.waiting.splice(0)) call.settle(why);
+  }
+
+  /** An isolate that broke a limit may take the process down a moment later. */
+  #markEnded(instance: Instance): void {
+    this.#lastEnded = { instance, atMs: this.#parts.clock.now() };
   }
 
   #drop(instance: Instance, why?: Failure): void {
@@ -310,6 +317,7 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
       else back.push(call);
     }
     for (const call of back) instance.displace(call);
+    this.#markEnded(instance);
     instance.onGone();
     this.#parts.onInstanceGone(instance);
     this.#parts.log.debug({ isolate: instance.key, reason, detail: detail.slice(0, 500) }, 'isolate gone');
@@ -329,18 +337,8 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
   #onUnloaded(frame: Frame): void {
     const instance = this.#instance(frame);
     if (instance.state !== 'draining') throw new FrameError(`isolate ${frame.isolate} is ${instance.state}`);
-    const { error } = parseRunnerHead('unloaded', frame.head);
-    if (error !== undefined)
-      this.#parts.services.log(instance.deployment, {
-        dropped: 0,
-        lines: [
-          {
-            level: 'error',
-            time: this.#parts.clock.now(),
-            message: `onShutdown: ${error.slice(0, MAX_DETAIL_CHARS)}`,
-          },
-        ],
-      });
+    // What onShutdown threw stands in the lambda's log already.
+    parseRunnerHead('unloaded', frame.head);
     const cutOff = [...instance.sent.values()];
     instance.sent.clear();
     this.#drop(instance);
@@ -356,14 +354,17 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
     const instances = [...this.#instances.values()];
     this.#instances.clear();
     this.#pings.clear();
-    const suspects = suspectsAmong(instances);
+    const ended = this.#lastEnded;
+    const justEnded = ended !== undefined && this.#parts.clock.now() - ended.atMs < AFTERMATH_MS;
+    const suspects = justEnded ? [ended.instance] : suspectsAmong(instances);
     const why = lost(gone.cause);
     const back: Call[] = [];
     for (const instance of instances) {
       const unsent = instance.waiting.splice(0);
       for (const call of instance.sent.values()) {
         if (call.settled) call.answered();
-        else if (call.written) call.settle(why);
+        // An isolate that is gone has answered for all that entered it.
+        else if (call.written && instance.state !== 'gone') call.settle(why);
         else unsent.push(call);
       }
       for (const call of unsent) instance.displace(call);
@@ -380,6 +381,8 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
 /** JSON around a line of the log may be larger than the line. */
 const LOG_SLACK = 4;
 const LOG_BURST_BYTES = 256 * 1024;
+/** A process that ends within this time of an isolate's end went with it: the runner gives V8 half a second to dispose of one. */
+const AFTERMATH_MS = 1500;
 const MAX_DETAIL_CHARS = 8 * 1024;
 
 function lost(cause: GoneCause): Failure {

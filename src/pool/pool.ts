@@ -85,7 +85,8 @@ class RunnerPool implements Pool {
   }
 
   get jail(): { readonly kind: JailKind; readonly reason: string } {
-    return this.#jail ?? { kind: 'none', reason: 'the pool has not started' };
+    const { kind, reason } = this.#jail ?? { kind: 'none', reason: 'the pool has not started' };
+    return { kind, reason };
   }
 
   async start(): Promise<void> {
