@@ -38,7 +38,7 @@ const MAY = {
   'src/protocol': [],
   'sandbox/runner': ['src/protocol', 'sandbox/bridge'],
   'sandbox/bridge': ['src/protocol'],
-  'sandbox/guest': ['sandbox/sdk'],
+  'sandbox/guest': ['sandbox/sdk', 'sandbox/bridge/wire.ts'],
   'sandbox/sdk': [],
 };
 // What every part may name: the shapes of messages, options, errors and telemetry.

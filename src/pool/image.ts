@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, extname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { build, type BuildOptions } from 'esbuild';
 
@@ -35,22 +35,31 @@ export async function buildRunnerImage(dir: string, nodeFlags: readonly string[]
   await Promise.all([
     bundle('runner/main', join(dir, 'runner.cjs'), { platform: 'node', format: 'cjs' }),
     bundle('runner/make-cache', join(dir, MAKE_CACHE), { platform: 'node', format: 'cjs' }),
-    bundle('guest/main', join(dir, 'guest.js'), GUEST),
+    bundleGuest(join(dir, 'guest.js')),
     copyFile(nativeModule(), join(dir, 'isolated_vm.node')),
   ]);
   await makeCodeCache(dir, nodeFlags);
   return { dir, entry: join(dir, 'runner.cjs') };
 }
 
-/** The guest is one script whose value is its `boot` function: a `var` at the top would be a global that tenants see. */
-const GUEST: BuildOptions = {
-  platform: 'neutral',
-  format: 'iife',
-  globalName: '__guest',
-  mainFields: ['module', 'main'],
-  banner: { js: '(function () {\n"use strict";' },
-  footer: { js: 'return __guest.boot;\n})()' },
-};
+/**
+ * The guest is one script whose value is its `boot` function: a `var` at the top would be a global that tenants see.
+ * How its web APIs want to be bundled stands beside them; it is looked up by path, because the host imports nothing of
+ * the sandbox's.
+ */
+async function bundleGuest(outfile: string): Promise<void> {
+  const web = join(SANDBOX, 'guest', 'web');
+  const { webBundleOptions } = (await import(pathToFileURL(join(web, `bundle${EXTENSION}`)).href)) as {
+    webBundleOptions: (folder: string) => BuildOptions;
+  };
+  await bundle('guest/main', outfile, {
+    ...webBundleOptions(web),
+    format: 'iife',
+    globalName: '__guest',
+    banner: { js: '(function () {\n"use strict";' },
+    footer: { js: 'return __guest.boot;\n})()' },
+  });
+}
 
 async function bundle(entry: string, outfile: string, options: BuildOptions): Promise<void> {
   await build({

@@ -1,0 +1,139 @@
+import { FromGuest } from '../bridge/wire.ts';
+import { utf8Length } from '../sdk/core/bytes.ts';
+import { isPlainJson, type Lambda, type RequestHead } from '../sdk/core/lambda.ts';
+import type { LambdaFailure, LambdaResult } from '../sdk/core/outcome.ts';
+import type { LambdaAbortController, Platform } from '../sdk/core/platform.ts';
+import type { WireReply } from '../sdk/core/reply.ts';
+import { copyOf } from './bridge-calls.ts';
+import type { Outbox } from './outbox.ts';
+import { arrayLength, JsonParse, JsonStringify } from './primordials.ts';
+
+const PLAIN_JSON_HEAD = '{"kind":"reply","status":200,"headers":["content-type","application/json"]}';
+
+export interface Invocations {
+  begin(lambda: Lambda, id: number, head: string, body: string | Uint8Array): void;
+  /** Aborts the request's signal. */
+  cancel(id: number, why: 'timeout' | 'canceled'): void;
+  /** The request id of an invocation in flight. */
+  requestId(id: number): string | undefined;
+}
+
+interface InFlight {
+  readonly requestId: string;
+  readonly deadlineMs: number;
+  abort: LambdaAbortController | undefined;
+  aborted: 'timeout' | 'canceled' | undefined;
+}
+
+/** The invocations in flight, from the runner's message to the reply's. */
+export function createInvocations(
+  outbox: Outbox,
+  platform: Platform,
+  limits: { readonly reply_bytes: number; readonly header_bytes: number },
+  ended: (id: number) => void,
+): Invocations {
+  const inFlight = Object.create(null) as Record<number, InFlight>;
+
+  const signalOf = (invocation: InFlight) => {
+    if (invocation.abort === undefined) {
+      invocation.abort = platform.newAbortController();
+      if (invocation.aborted !== undefined) invocation.abort.abort(platform.abortReason(invocation.aborted));
+    }
+    return invocation.abort.signal;
+  };
+
+  const serve = async (
+    lambda: Lambda,
+    id: number,
+    head: RequestHead,
+    body: string | Uint8Array,
+  ): Promise<void> => {
+    const invocation: InFlight = {
+      requestId: head.requestId,
+      deadlineMs: head.deadlineMs,
+      abort: undefined,
+      aborted: undefined,
+    };
+    inFlight[id] = invocation;
+    const result = await lambda.run(head, body, { id, signal: () => signalOf(invocation) });
+    delete inFlight[id];
+    ended(id);
+    tell(id, result, head.requestId);
+  };
+
+  const tell = (id: number, result: LambdaResult, requestId: string): void => {
+    if ('failure' in result) {
+      outbox.add(FromGuest.failure, id, failureText(result.failure, requestId));
+      return;
+    }
+    const { reply } = result;
+    const refused = tooLarge(reply, limits);
+    if (refused !== undefined) {
+      outbox.add(FromGuest.failure, id, failureText({ kind: 'reply_too_large', detail: refused }, requestId));
+      return;
+    }
+    outbox.add(
+      FromGuest.reply,
+      id,
+      replyHead(reply),
+      typeof reply.body === 'string' ? reply.body : copyOf(reply.body),
+    );
+  };
+
+  return {
+    begin(lambda, id, head, body) {
+      void serve(lambda, id, JsonParse(head) as RequestHead, body);
+    },
+    cancel(id, why) {
+      const invocation = inFlight[id];
+      if (invocation === undefined) return;
+      invocation.aborted = why;
+      invocation.abort?.abort(platform.abortReason(why));
+    },
+    requestId: (id) => inFlight[id]?.requestId,
+  };
+}
+
+function replyHead(reply: WireReply): string {
+  if (isPlainJson(reply)) return PLAIN_JSON_HEAD;
+  let headers = '';
+  for (const text of reply.headers) headers += `${headers === '' ? '' : ','}${JsonStringify(`${text}`)}`;
+  return `{"kind":"reply","status":${reply.status},"headers":[${headers}]}`;
+}
+
+/** Measured before anything is copied out of the isolate. A text is at most three bytes a character. */
+function tooLarge(
+  reply: WireReply,
+  limits: { readonly reply_bytes: number; readonly header_bytes: number },
+): string | undefined {
+  const { body } = reply;
+  const most = typeof body === 'string' ? body.length * 3 : arrayLength(body);
+  if (most > limits.reply_bytes) {
+    const exact =
+      typeof body !== 'string' ? most : body.length > limits.reply_bytes ? body.length : utf8Length(body);
+    if (exact > limits.reply_bytes)
+      return `the reply has ${exact} bytes or more; reply_bytes is ${limits.reply_bytes}`;
+  }
+  let headerBytes = 0;
+  for (const text of reply.headers) headerBytes += text.length + 2;
+  if (headerBytes > limits.header_bytes) {
+    return `the reply's headers have ${headerBytes} bytes; header_bytes is ${limits.header_bytes}`;
+  }
+  return undefined;
+}
+
+/** Each part is made sure to be what the runner expects: the values come from what a tenant threw. */
+export function failureText(failure: LambdaFailure, requestId?: string): string {
+  const { kind, detail, status, type, stack, allow } = failure;
+  const text = (key: string, value: unknown): string =>
+    typeof value === 'string' ? `,"${key}":${JsonStringify(value)}` : '';
+  return (
+    `{"kind":"${kind}","detail":${JsonStringify(`${detail}`)}` +
+    (typeof status === 'number' ? `,"status":${JsonStringify(status)}` : '') +
+    text('type', type) +
+    text('stack', stack) +
+    text('allow', allow) +
+    text('requestId', requestId) +
+    '}'
+  );
+}

@@ -1,0 +1,41 @@
+/**
+ * What the guest itself uses of the language's built-ins, taken before any tenant code exists. Tenants may replace
+ * built-ins; these copies stay. They guard the messages to the runner, not the tenant against itself.
+ */
+export const JsonParse = JSON.parse;
+export const JsonStringify = JSON.stringify;
+export const DateNow = Date.now;
+export const MathMin = Math.min;
+export const MathMax = Math.max;
+export const Uint8 = Uint8Array;
+export const Int32 = Int32Array;
+export const ObjectFreeze = Object.freeze;
+export const ObjectKeys = Object.keys;
+export const ObjectHasOwn = Object.hasOwn;
+export const ObjectDefineProperty = Object.defineProperty;
+export const ReflectApply = Reflect.apply;
+export const PlainError = Error;
+
+const { slice } = String.prototype;
+const { set } = Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array;
+
+export const sliceText = (text: string, from: number, to: number): string =>
+  ReflectApply(slice, text, [from, to]);
+export const copyInto = (into: Uint8Array, from: Uint8Array): void => {
+  ReflectApply(set, into, [from]);
+};
+
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
+const lengthOf = Object.getOwnPropertyDescriptor(typedArray, 'length')!.get!;
+/** Elements of a typed array; 0 for one that was detached. Throws TypeError for anything else. */
+export const arrayLength = (array: Uint8Array): number => ReflectApply(lengthOf, array, []) as number;
+
+const resolved = Promise.resolve();
+// `await` looks at the promise's constructor, which is inherited, and so the tenant's to replace.
+ObjectDefineProperty(resolved, 'constructor', { value: Promise });
+
+/** Runs `callback` as a microtask, behind those that are queued already. Nothing of it can be seen by a tenant. */
+export async function soon(callback: () => void): Promise<void> {
+  await resolved;
+  callback();
+}

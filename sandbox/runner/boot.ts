@@ -1,0 +1,76 @@
+import type IsolatedVm from 'isolated-vm';
+import { randomBytes } from 'node:crypto';
+import type { Load } from '../../src/protocol/messages.ts';
+import { LAMBDA_SCRIPT, type Batch, type GuestSettings } from '../bridge/wire.ts';
+import type { RunnerContext } from './context.ts';
+import { bootFunction } from './guest-code.ts';
+
+/** Bytes that the guest's random generator starts from. */
+const SEED_BYTES = 32;
+
+export interface BootedGuest {
+  /** The one way into the isolate. Resolves when the call and the microtasks behind it have ended. */
+  readonly deliver: (batch: Batch) => Promise<unknown>;
+}
+
+/**
+ * Makes the context, runs the guest's script in it, then the bundle: that order, so that the guest has taken its
+ * primordials before any code of the tenant exists. Evaluating the bundle only makes a function; the guest calls it
+ * when it is told to start.
+ */
+export async function bootGuest(
+  runner: RunnerContext,
+  isolate: IsolatedVm.Isolate,
+  options: {
+    readonly load: Load;
+    readonly code: string;
+    readonly marker: SharedArrayBuffer;
+    readonly post: (batch: unknown) => void;
+  },
+): Promise<BootedGuest> {
+  const { ivm } = runner;
+  const context = await isolate.createContext();
+  const boot = await bootFunction(isolate, context, runner.guest);
+  const bundle = await isolate.compileScript(options.code, { filename: LAMBDA_SCRIPT });
+  const lambda = await bundle.run(context, { reference: true });
+  bundle.release();
+  const deliver = (await boot.apply(
+    undefined,
+    [
+      new ivm.Callback(options.post, { ignored: true }),
+      new ivm.ExternalCopy(options.marker).copyInto({ release: true }),
+      JSON.stringify(guestSettings(options.load)),
+      new ivm.ExternalCopy(new Uint8Array(randomBytes(SEED_BYTES))).copyInto({ release: true }),
+      lambda.derefInto({ release: true }),
+    ],
+    { result: { reference: true } },
+  )) as IsolatedVm.Reference;
+  boot.release();
+  return {
+    deliver: (batch) => deliver.apply(undefined, [batch], { arguments: { copy: true } }),
+  };
+}
+
+function guestSettings(load: Load): GuestSettings {
+  const { limits } = load;
+  return {
+    lambdaId: load.lambdaId,
+    accountId: load.accountId,
+    version: load.version,
+    type: load.type,
+    handler: load.handler,
+    lambdaConfig: load.lambdaConfig,
+    userConfig: load.userConfig,
+    env: load.env,
+    services: load.services,
+    limits: {
+      reply_bytes: limits.reply_bytes,
+      header_bytes: limits.header_bytes,
+      log_line_bytes: limits.log_line_bytes,
+      log_bytes_per_s: limits.log_bytes_per_s,
+      fetches: limits.fetches,
+      fetch_concurrency: limits.fetch_concurrency,
+      fetch_bytes: limits.fetch_bytes,
+    },
+  };
+}

@@ -1,0 +1,25 @@
+import type { Ivm } from './addon.ts';
+import type { Connection } from './connection.ts';
+import type { Deadlines } from './deadlines.ts';
+import type { GuestCode } from './guest-code.ts';
+import type { Flight, GuestIsolate } from './isolate.ts';
+import type { Suspects } from './suspects.ts';
+import type { Watchdog } from './watchdog.ts';
+
+/** What all isolates of a runner share. */
+export interface RunnerContext {
+  readonly ivm: Ivm;
+  readonly guest: GuestCode;
+  readonly connection: Connection;
+  readonly watchdog: Watchdog;
+  readonly deadlines: Deadlines<Flight>;
+  readonly suspects: Suspects;
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
+  /** The isolate is gone: nothing may reach it any more. */
+  forget(isolate: GuestIsolate): void;
+  /** The isolate has log lines to hand over at the end of this turn. */
+  logWaiting(isolate: GuestIsolate): void;
+  /** Ends the process within a moment: what was sent leaves first. */
+  die(reason: string): void;
+}

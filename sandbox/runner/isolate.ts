@@ -1,0 +1,518 @@
+import type IsolatedVm from 'isolated-vm';
+import { FrameType } from '../../src/protocol/frame.ts';
+import type { IsolateGone, Load, LogLine, Unload } from '../../src/protocol/messages.ts';
+import { failure, type Failure } from '../../src/protocol/outcome.ts';
+import { FromGuest, ITEM_SLOTS, MARKER_SLOTS, Marker, ToGuest, TOUCHED_MAX } from '../bridge/wire.ts';
+import { acceptFailure, type AcceptedFailure } from '../bridge/failure.ts';
+import { acceptBridgeCall } from '../bridge/call.ts';
+import { acceptReply } from '../bridge/reply.ts';
+import { freshBytes } from '../bridge/random.ts';
+import { acceptWakeDelay } from '../bridge/timer.ts';
+import { bootGuest, type BootedGuest } from './boot.ts';
+import { Intake, textOrBytes, toBatch, type Item } from './intake.ts';
+import { Meter, type Metered } from './meter.ts';
+import { startProfile, type Profile } from './profile.ts';
+import { Stacks } from './stacks.ts';
+import type { RunnerContext } from './context.ts';
+import type { Timed } from './deadlines.ts';
+import type { Watched } from './watchdog.ts';
+
+/** What others in the isolate are told to do when one broke a limit: a fresh isolate is there within this time. */
+const RETRY_AFTER_MS = 1_000;
+/** A disposed isolate that still runs after this time is inside a native call: only the process can end it. */
+const DISPOSE_MS = 500;
+
+type State = 'loading' | 'running' | 'draining' | 'stopping' | 'gone';
+
+/** An invocation between its frame's arrival and its result. */
+export interface Flight extends Metered, Timed {
+  readonly isolate: GuestIsolate;
+  entered: boolean;
+}
+
+/** One isolate: loads a lambda, takes invocations in batches, and goes when told to or when a limit is broken. */
+export class GuestIsolate implements Watched {
+  readonly id: number;
+  readonly flights = new Map<number, Flight>();
+  readonly #context: RunnerContext;
+  readonly #load: Load;
+  readonly #startedAt: number;
+  readonly #marker: Int32Array;
+  readonly #sharedMarker: SharedArrayBuffer;
+  readonly #intake: Intake;
+  readonly #stacks: Stacks;
+  readonly #isolate: IsolatedVm.Isolate;
+  readonly #meter: Meter;
+  #state: State = 'loading';
+  #deliver: BootedGuest['deliver'] | undefined;
+  #entered = false;
+  #ended: (() => void) | undefined;
+  #startTimer: NodeJS.Timeout | undefined;
+  #wakeTimer: NodeJS.Timeout | undefined;
+  #stopTimer: NodeJS.Timeout | undefined;
+  #unload: Unload | undefined;
+  #profile: Profile | undefined;
+  #logText = '';
+  #logDropped = 0;
+  #heapBytes = 0;
+  #heapStale = true;
+
+  constructor(context: RunnerContext, id: number, load: Load, map: Buffer, startedAt: number) {
+    this.id = id;
+    this.#context = context;
+    this.#load = load;
+    this.#startedAt = startedAt;
+    this.#stacks = new Stacks(map);
+    this.#sharedMarker = new SharedArrayBuffer(MARKER_SLOTS * 4);
+    this.#marker = new Int32Array(this.#sharedMarker);
+    this.#intake = new Intake(load.limits.cpu_ms, context.suspects.has(load.lambdaId));
+    this.#isolate = new context.ivm.Isolate({
+      memoryLimit: Math.max(8, load.limits.memory_mb),
+      onCatastrophicError: (message) => this.#catastrophe(message),
+    });
+    this.#meter = new Meter({
+      cpuTime: () => this.#isolate.cpuTime,
+      now: context.now,
+      marker: this.#marker,
+      flights: this.flights,
+      limitMs: load.limits.cpu_ms,
+    });
+  }
+
+  get entered(): boolean {
+    return this.#entered;
+  }
+
+  get cpuLimitMs(): number {
+    return this.#load.limits.cpu_ms;
+  }
+
+  /** Makes the context, evaluates the lambda and runs `onStart`; sends `loaded` or `loadFailed` at the end. */
+  async load(code: string): Promise<void> {
+    const { limits } = this.#load;
+    this.#startTimer = setTimeout(() => this.#startOverdue(), limits.startup_ms);
+    try {
+      if (this.#load.profile) this.#profile = startProfile(this.#isolate);
+      const guest = await bootGuest(this.#context, this.#isolate, {
+        load: this.#load,
+        code,
+        marker: this.#sharedMarker,
+        post: (batch) => this.#posted(batch),
+      });
+      if (this.#state !== 'loading') return;
+      this.#deliver = guest.deliver;
+      this.#intake.push({ type: ToGuest.start, id: 0, head: '', body: '' });
+      this.#enter();
+    } catch (error) {
+      this.#loadFailed(this.#thrown(error));
+    }
+  }
+
+  /** A frame of the host for this isolate. It enters with `enter`, together with the others of its turn. */
+  invoke(id: number, leftMs: number, head: string, body: Buffer): void {
+    const flight: Flight = {
+      isolate: this,
+      id,
+      deadline: this.#context.now() + leftMs,
+      entered: false,
+      cpuUs: 0,
+    };
+    this.flights.set(id, flight);
+    this.#context.deadlines.add(flight.deadline);
+    this.#intake.push({ type: ToGuest.invoke, id, head, body: textOrBytes(body) });
+  }
+
+  cancel(id: number): void {
+    const flight = this.flights.get(id);
+    if (flight !== undefined) this.#cutOff(flight, 'canceled', 'the caller went away');
+  }
+
+  bridgeReply(id: number, head: string, body: Buffer): void {
+    this.#intake.push({ type: ToGuest.bridgeReply, id, head, body: textOrBytes(body) });
+  }
+
+  configure(head: string): void {
+    this.#intake.push({ type: ToGuest.configure, id: 0, head, body: '' });
+  }
+
+  /** Lets all that waits enter, unless an entry is running; then it enters after that. */
+  enter(): void {
+    if (this.#state !== 'loading') this.#enter();
+  }
+
+  expire(flight: Flight): void {
+    const { limits } = this.#load;
+    this.#cutOff(
+      flight,
+      'timeout',
+      `no reply before the deadline; CPU used: ${ms(flight.cpuUs)} of ${limits.cpu_ms} ms`,
+    );
+  }
+
+  unload(unload: Unload): void {
+    if (this.#unload !== undefined || this.#state === 'gone') return;
+    this.#unload = unload;
+    if (this.#state === 'loading') return;
+    this.#drain(unload);
+  }
+
+  checkCpu(): void {
+    const breach = this.#meter.sample();
+    if (breach === undefined || this.#state === 'loading' || this.#state === 'stopping') return;
+    const limit = `cpu_ms is ${this.#load.limits.cpu_ms}`;
+    const detail = breach.background
+      ? `timers or other work outside of requests computed for too long: ${limit}`
+      : `an invocation computed for longer than it may: ${limit}`;
+    this.#lose('cpu_limit', detail, breach.culprit);
+  }
+
+  stats(): { isolate: number; heapBytes: number; cpuMs: number; inFlight: number } {
+    this.#refreshHeap();
+    return {
+      isolate: this.id,
+      heapBytes: this.#heapBytes,
+      cpuMs: Math.round(this.#meter.totalUs / 1_000),
+      inFlight: this.flights.size,
+    };
+  }
+
+  /** A log line of the runner's own about this lambda. */
+  log(level: LogLine['level'], message: string, requestId?: string): void {
+    const line: LogLine = {
+      level,
+      time: Date.now(),
+      message: clip(message, this.#load.limits.log_line_bytes),
+    };
+    this.#appendLog(JSON.stringify(requestId === undefined ? line : { ...line, requestId }), 0);
+  }
+
+  /** Hands the log lines of this turn to the connection. */
+  flushLog(): void {
+    if (this.#logText === '' && this.#logDropped === 0) return;
+    const head = `{"lines":[${this.#stacks.mapText(this.#logText)}],"dropped":${this.#logDropped}}`;
+    this.#logText = '';
+    this.#logDropped = 0;
+    this.#context.connection.send(FrameType.log, this.id, 0, 0, head);
+  }
+
+  #enter(): void {
+    const deliver = this.#deliver;
+    if (this.#entered || deliver === undefined || this.#state === 'gone') return;
+    const items = this.#intake.take();
+    if (items.length === 0) return;
+    for (const { type, id } of items) {
+      const flight = type === ToGuest.invoke ? this.flights.get(id) : undefined;
+      if (flight !== undefined) flight.entered = true;
+    }
+    this.#entered = true;
+    this.#heapStale = true;
+    this.#meter.beginEntry();
+    this.#context.watchdog.wake();
+    const before = this.#meter.totalUs;
+    deliver(toBatch(items)).then(
+      () => this.#entryEnded(items, before, undefined),
+      (error: unknown) => this.#entryEnded(items, before, error ?? new Error('unknown error')),
+    );
+  }
+
+  #entryEnded(items: readonly Item[], before: number, error: unknown): void {
+    this.#entered = false;
+    this.#ended?.();
+    if (this.#state === 'gone') return;
+    this.checkCpu();
+    if (error !== undefined) this.#entryThrew(error);
+    if (this.#isGone()) return;
+    if (this.#state !== 'loading') this.#intake.learn(items.length, this.#meter.totalUs - before);
+    this.#enter();
+  }
+
+  #isGone(): boolean {
+    return this.#state === 'gone';
+  }
+
+  /** The guest catches all that its handlers throw: what is left is the isolate's end, or a rejection nobody handled. */
+  #entryThrew(error: unknown): void {
+    if (this.#isGone()) return;
+    if (!this.#isolate.isDisposed) {
+      const { detail, type, stack } = this.#thrown(error);
+      this.log(
+        'error',
+        `Unhandled promise rejection: ${type ?? 'Error'}: ${detail}\n${stack ?? ''}`.trimEnd(),
+      );
+      return;
+    }
+    const detail = `the isolate held more than it may: memory_mb is ${this.#load.limits.memory_mb}`;
+    if (this.#state === 'loading') this.#loadFailed(failure('memory_limit', detail));
+    else this.#lose('memory_limit', detail, this.#runningNow());
+  }
+
+  /** The one invocation that can have been running; 0 where that is not certain. */
+  #runningNow(): number {
+    const running = this.#marker[Marker.running]! >>> 0;
+    if (running !== 0) return running;
+    const entered = [...this.flights.values()].filter((flight) => flight.entered);
+    if (entered.length === 1) return entered[0]!.id;
+    const touched = this.#marker[Marker.touched]!;
+    if (touched <= 0 || touched > TOUCHED_MAX) return 0;
+    const ids = new Set<number>();
+    for (let i = 0; i < touched; i++) ids.add(this.#marker[Marker.firstTouched + i]! >>> 0);
+    const open = entered.filter((flight) => ids.has(flight.id));
+    return open.length === 1 ? open[0]!.id : 0;
+  }
+
+  #posted(batch: unknown): void {
+    if (!Array.isArray(batch) || this.#state === 'gone') return;
+    this.#meter.sample();
+    for (let i = 0; i + ITEM_SLOTS <= batch.length; i += ITEM_SLOTS) {
+      const [type, id, head, body] = batch.slice(i, i + ITEM_SLOTS) as unknown[];
+      if (typeof id !== 'number' || typeof head !== 'string') continue;
+      this.#postedItem(
+        Number(type),
+        id,
+        head,
+        typeof body === 'string' || body instanceof Uint8Array ? body : '',
+      );
+      if (this.#isGone()) return;
+    }
+  }
+
+  #postedItem(type: number, id: number, head: string, body: string | Uint8Array): void {
+    switch (type) {
+      case FromGuest.reply:
+        return this.#replied(id, head, body);
+      case FromGuest.failure:
+        return this.#failed(id, acceptFailure(head, this.#stacks));
+      case FromGuest.log:
+        return this.#appendLog(head, id);
+      case FromGuest.bridgeCall:
+        if (acceptBridgeCall(head, body)) {
+          this.#context.connection.send(FrameType.bridgeCall, this.id, id >>> 0, 0, head, body);
+        }
+        return;
+      case FromGuest.timer:
+        return this.#wakeIn(acceptWakeDelay(id));
+      case FromGuest.started:
+        return this.#started(head);
+      case FromGuest.startFailed: {
+        const failed = acceptFailure(head, this.#stacks);
+        return this.#loadFailed({
+          ...failed.failure,
+          ...(failed.stack === undefined ? {} : { stack: failed.stack }),
+        });
+      }
+      case FromGuest.shutDown:
+        return this.#stopped(head === '' ? undefined : this.#stacks.mapText(head));
+      case FromGuest.wantRandom:
+        this.#intake.push({ type: ToGuest.random, id: 0, head: '', body: freshBytes() });
+        // The entry that asked is still running; this enters after it.
+        return this.#enter();
+      default:
+        return;
+    }
+  }
+
+  #replied(id: number, head: string, body: string | Uint8Array): void {
+    const refused = acceptReply(head, body, this.#load.limits);
+    if (refused !== undefined) this.#result(id, JSON.stringify(refused), '');
+    else this.#result(id, head, body);
+  }
+
+  #failed(id: number, { failure: failed, stack, requestId }: AcceptedFailure): void {
+    const told = this.#load.debugErrors && stack !== undefined ? { ...failed, stack } : failed;
+    if (failed.kind === 'exception' && this.flights.has(id)) {
+      this.log('error', stack ?? `${failed.type ?? 'Error'}: ${failed.detail}`, requestId);
+    }
+    this.#result(id, JSON.stringify(told), '');
+  }
+
+  /** Each invocation gets one result; what comes after a timeout or a cancel is dropped here. */
+  #result(id: number, head: string, body: string | Uint8Array): void {
+    const flight = this.flights.get(id);
+    if (flight === undefined) return;
+    this.flights.delete(id);
+    this.flushLog();
+    const aux = Math.min(0xffff_ffff, Math.round(flight.cpuUs));
+    this.#context.connection.send(FrameType.result, this.id, id, aux, head, body);
+    if (this.#state === 'draining' && this.flights.size === 0) this.#stop();
+  }
+
+  /** Ends one invocation from outside: the caller hears at once, the guest's signal aborts. */
+  #cutOff(flight: Flight, kind: 'timeout' | 'canceled', detail: string): void {
+    const { id, entered } = flight;
+    this.#result(id, JSON.stringify(failure(kind, detail)), '');
+    if (!entered) this.#intake.remove(id, ToGuest.invoke);
+    else if (this.#state !== 'gone') {
+      this.#intake.push({ type: ToGuest.cancel, id, head: kind, body: '' });
+      this.enter();
+    }
+  }
+
+  #wakeIn(delayMs: number): void {
+    clearTimeout(this.#wakeTimer);
+    this.#wakeTimer = setTimeout(() => {
+      this.#intake.push({ type: ToGuest.wake, id: 0, head: '', body: '' });
+      this.#enter();
+    }, delayMs);
+  }
+
+  #started(head: string): void {
+    if (this.#state !== 'loading') return;
+    clearTimeout(this.#startTimer);
+    this.#state = 'running';
+    this.#meter.sample();
+    this.#meter.skip();
+    this.flushLog();
+    const took = this.#context.now() - this.#startedAt;
+    const loaded = `{"ms":${took.toFixed(3)},${head.slice(1)}`;
+    this.#context.connection.send(FrameType.loaded, this.id, 0, 0, loaded);
+    this.#refreshHeap();
+    if (this.#unload !== undefined) this.#drain(this.#unload);
+    this.#enter();
+  }
+
+  /** Computing all the time is another mistake than waiting for something that never comes: they get different kinds. */
+  #startOverdue(): void {
+    if (this.#state !== 'loading') return;
+    const { startup_ms } = this.#load.limits;
+    this.#meter.sample();
+    const computed = this.#meter.totalUs / 1_000 > startup_ms / 2;
+    this.#loadFailed(
+      computed
+        ? failure('cpu_limit', `the module or onStart still computed after startup_ms (${startup_ms} ms)`)
+        : failure('timeout', `the module or onStart did not end within startup_ms (${startup_ms} ms)`),
+    );
+  }
+
+  #loadFailed(failed: Failure): void {
+    if (this.#state !== 'loading') return;
+    clearTimeout(this.#startTimer);
+    const text = failed.stack ?? `${failed.type ?? failed.kind}: ${failed.detail}`;
+    this.log('error', `The lambda failed to start: ${text}`);
+    this.flushLog();
+    this.#context.connection.send(FrameType.loadFailed, this.id, 0, 0, JSON.stringify(failed));
+    this.#end();
+  }
+
+  /** What an exception that crossed from the isolate says; its stack gets the tenant's positions. */
+  #thrown(error: unknown): Failure {
+    if (this.#isolate.isDisposed) {
+      return failure(
+        'memory_limit',
+        `the lambda held more than it may: memory_mb is ${this.#load.limits.memory_mb}`,
+      );
+    }
+    if (!(error instanceof Error)) return failure('start_failed', String(error));
+    const stack = this.#stacks.map(error.stack ?? '');
+    return failure('start_failed', error.message, { type: error.name, ...(stack === '' ? {} : { stack }) });
+  }
+
+  #drain(unload: Unload): void {
+    this.#state = 'draining';
+    if (this.flights.size === 0) return this.#stop();
+    this.#stopTimer = setTimeout(() => {
+      const failed = JSON.stringify(
+        failure('draining', `still running after the grace time of ${unload.graceMs} ms`, {
+          retryAfterMs: RETRY_AFTER_MS,
+        }),
+      );
+      for (const id of [...this.flights.keys()]) this.#result(id, failed, '');
+    }, unload.graceMs);
+  }
+
+  #stop(): void {
+    if (this.#state === 'stopping' || this.#state === 'gone') return;
+    clearTimeout(this.#stopTimer);
+    this.#state = 'stopping';
+    const { shutdown_ms } = this.#load.limits;
+    this.#stopTimer = setTimeout(
+      () => this.#stopped(`onShutdown did not end within shutdown_ms (${shutdown_ms} ms)`),
+      shutdown_ms,
+    );
+    this.#intake.push({ type: ToGuest.shutdown, id: 0, head: '', body: '' });
+    this.#enter();
+  }
+
+  #stopped(error: string | undefined): void {
+    if (this.#state !== 'stopping') return;
+    if (error !== undefined) this.log('error', `onShutdown: ${error}`);
+    this.flushLog();
+    const head = JSON.stringify(error === undefined ? {} : { error });
+    const profile = this.#profile;
+    this.#profile = undefined;
+    const send = (body: string): void => {
+      if (this.#isGone()) return;
+      this.#context.connection.send(FrameType.unloaded, this.id, 0, 0, head, body);
+      this.#end();
+    };
+    if (profile === undefined) return send('');
+    clearTimeout(this.#stopTimer);
+    profile.stop(this.#stacks).then(send, () => send(''));
+  }
+
+  /** A limit was broken: the culprit is told which, the others that they may try again, and the isolate goes. */
+  #lose(reason: IsolateGone['reason'], detail: string, culprit: number): void {
+    if (this.#isGone()) return;
+    const kind = reason === 'memory_limit' ? 'memory_limit' : 'cpu_limit';
+    if (culprit === 0) this.#context.suspects.add(this.#load.lambdaId);
+    const others = JSON.stringify(
+      failure('isolate_lost', `another request of this lambda ended its isolate: ${detail}`, {
+        retryAfterMs: RETRY_AFTER_MS,
+      }),
+    );
+    const notEntered: number[] = [];
+    for (const flight of [...this.flights.values()]) {
+      if (!flight.entered) notEntered.push(flight.id);
+      else if (flight.id === culprit) this.#result(flight.id, JSON.stringify(failure(kind, detail)), '');
+      else this.#result(flight.id, others, '');
+    }
+    this.log('error', `Isolate ended: ${detail}`);
+    this.flushLog();
+    const gone: IsolateGone = { reason, detail, notEntered };
+    this.#context.connection.send(FrameType.isolateGone, this.id, 0, 0, JSON.stringify(gone));
+    this.#end();
+  }
+
+  /** V8 has lost the isolate for good, and its thread never returns: say what can be said, then go as a process. */
+  #catastrophe(message: string): void {
+    const memory = /memory|heap/i.test(message);
+    if (this.#state === 'loading') this.#loadFailed(failure('memory_limit', message));
+    else this.#lose(memory ? 'memory_limit' : 'crash', `V8 gave up: ${message}`, this.#runningNow());
+    this.#context.die('V8 gave up on an isolate');
+  }
+
+  /** Frees everything. An entry that does not end is in a native call that V8 can't break off. */
+  #end(): void {
+    this.#state = 'gone';
+    for (const timer of [this.#startTimer, this.#wakeTimer, this.#stopTimer]) clearTimeout(timer);
+    this.#context.forget(this);
+    if (this.#entered) {
+      const stuck = setTimeout(() => this.#context.die('an isolate did not end when disposed'), DISPOSE_MS);
+      this.#ended = () => clearTimeout(stuck);
+    }
+    if (!this.#isolate.isDisposed) this.#isolate.dispose();
+  }
+
+  #appendLog(lines: string, dropped: number): void {
+    if (lines !== '') this.#logText = this.#logText === '' ? lines : `${this.#logText},${lines}`;
+    this.#logDropped += dropped;
+    this.#context.logWaiting(this);
+  }
+
+  /** Heap figures come from the isolate's own thread: asked for when it is idle, and only after it ran. */
+  #refreshHeap(): void {
+    if (!this.#heapStale || this.#entered || this.#state === 'loading' || this.#isGone()) return;
+    this.#heapStale = false;
+    this.#isolate.getHeapStatistics().then(
+      (heap) => {
+        this.#heapBytes = heap.used_heap_size + heap.externally_allocated_size;
+      },
+      () => {},
+    );
+  }
+}
+
+const ms = (us: number): string => (us / 1_000).toFixed(0);
+
+function clip(text: string, maxBytes: number): string {
+  return text.length <= maxBytes ? text : text.slice(0, maxBytes);
+}

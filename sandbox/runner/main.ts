@@ -1,0 +1,78 @@
+/**
+ * The runner's entry: `node --no-node-snapshot --permission --allow-addons --allow-fs-read=<image> runner.cjs`, with
+ * a socketpair to the host as fd 3. Holds the isolates of one account and nothing else.
+ */
+import { FrameType, PROTOCOL_VERSION, type Frame } from '../../src/protocol/frame.ts';
+import type { Hello, Ready } from '../../src/protocol/messages.ts';
+import { loadAddon } from './addon.ts';
+import { openConnection } from './connection.ts';
+import { Deadlines } from './deadlines.ts';
+import { readGuestCode } from './guest-code.ts';
+import type { Flight } from './isolate.ts';
+import { Isolates } from './isolates.ts';
+import { Suspects } from './suspects.ts';
+import { Watchdog } from './watchdog.ts';
+
+const HOST_FD = 3;
+const EXIT_PROTOCOL = 64;
+const EXIT_LOST = 70;
+/** How long the last frames may take to leave before the process goes without them. */
+const FLUSH_MS = 200;
+
+const ivm = loadAddon(__dirname);
+const guest = readGuestCode(ivm, __dirname);
+const now = (): number => performance.now();
+const isolates = new Isolates();
+let greeted = false;
+let dying = false;
+
+const connection = openConnection(HOST_FD, receive, () => process.exit(0));
+isolates.use({
+  ivm,
+  guest,
+  connection,
+  watchdog: new Watchdog(),
+  deadlines: new Deadlines<Flight>({
+    now,
+    inFlight: () => isolates.flights(),
+    expire: (flight) => flight.isolate.expire(flight),
+  }),
+  suspects: new Suspects(now),
+  now,
+  forget: (isolate) => isolates.forget(isolate),
+  logWaiting: (isolate) => isolates.logWaiting(isolate),
+  die,
+});
+
+function receive(frames: Iterable<Frame>): void {
+  if (dying) return;
+  isolates.take(greeted ? frames : greet(frames));
+}
+
+/** The first frame is the host's hello; the versions must match, and the rest of the stream is for the isolates. */
+function* greet(frames: Iterable<Frame>): Iterable<Frame> {
+  for (const frame of frames) {
+    if (greeted) {
+      yield frame;
+      continue;
+    }
+    const hello = frame.type === FrameType.hello ? (JSON.parse(frame.head) as Hello) : undefined;
+    if (hello?.protocol !== PROTOCOL_VERSION) {
+      process.stderr.write(`the host's first frame is no hello of protocol ${PROTOCOL_VERSION}\n`);
+      process.exit(EXIT_PROTOCOL);
+    }
+    greeted = true;
+    const ready: Ready = { protocol: PROTOCOL_VERSION, node: process.version, v8: process.versions.v8 };
+    connection.send(FrameType.ready, 0, 0, 0, JSON.stringify(ready));
+  }
+}
+
+function die(reason: string): void {
+  if (dying) return;
+  dying = true;
+  process.stderr.write(`${reason}\n`);
+  // abort-like: isolated-vm's threads may hold locks that a clean exit would wait for for ever.
+  const go = (): void => process.exit(EXIT_LOST);
+  setTimeout(go, FLUSH_MS);
+  connection.flush(go);
+}

@@ -1,0 +1,95 @@
+import type IsolatedVm from 'isolated-vm';
+import { LAMBDA_SCRIPT } from '../bridge/wire.ts';
+import type { Stacks } from './stacks.ts';
+
+const TITLE = 'isolambda';
+
+/** As V8 gives it: the type in isolated-vm's declarations has `lineNubmer`. Lines and columns are from 0. */
+interface ProfileNode {
+  id: number;
+  hitCount: number;
+  children: number[];
+  callFrame: {
+    functionName: string;
+    url: string;
+    scriptId: number | string;
+    lineNumber: number;
+    columnNumber: number;
+    bailoutReason?: string;
+  };
+}
+interface CpuProfile {
+  startTime: number;
+  endTime: number;
+  samples: number[];
+  timeDeltas: number[];
+  nodes: ProfileNode[];
+}
+
+export interface Profile {
+  /** Ends the profile: the text of a `.cpuprofile` file, with the tenant's own files and lines. */
+  stop(stacks: Stacks): Promise<string>;
+}
+
+/** Collects a CPU profile of the isolate, from now on. */
+export function startProfile(isolate: IsolatedVm.Isolate): Profile {
+  isolate.startCpuProfiler(TITLE);
+  return {
+    async stop(stacks) {
+      const threads = await isolate.stopCpuProfiler(TITLE);
+      const profiles: readonly unknown[] = threads.map(({ profile }) => profile);
+      return JSON.stringify(merge(profiles as readonly CpuProfile[], stacks));
+    },
+  };
+}
+
+/** An isolate moves between the threads of isolated-vm's pool, and there is a profile of each: one tree is made of them. */
+function merge(profiles: readonly CpuProfile[], stacks: Stacks): CpuProfile {
+  const root: ProfileNode = {
+    id: 1,
+    hitCount: 0,
+    children: [],
+    callFrame: { functionName: '(root)', url: '', scriptId: '0', lineNumber: -1, columnNumber: -1 },
+  };
+  const merged: CpuProfile = { startTime: Infinity, endTime: 0, samples: [], timeDeltas: [], nodes: [root] };
+  let offset = 1;
+  const timed: { at: number; node: number }[] = [];
+  for (const profile of profiles) {
+    merged.startTime = Math.min(merged.startTime, profile.startTime);
+    merged.endTime = Math.max(merged.endTime, profile.endTime);
+    const isRoot = (node: ProfileNode): boolean => node.callFrame.functionName === '(root)';
+    const rootIds = new Set(profile.nodes.filter(isRoot).map((node) => node.id));
+    const renumber = (id: number): number => (rootIds.has(id) ? 1 : id + offset);
+    let highest = 0;
+    for (const node of profile.nodes) {
+      highest = Math.max(highest, node.id);
+      const children = node.children.map(renumber);
+      if (isRoot(node)) root.children.push(...children);
+      else merged.nodes.push({ ...node, id: renumber(node.id), children, callFrame: locate(node, stacks) });
+    }
+    let at = profile.startTime;
+    profile.samples.forEach((node, i) => {
+      at += profile.timeDeltas[i] ?? 0;
+      timed.push({ at, node: renumber(node) });
+    });
+    offset += highest;
+  }
+  timed.sort((a, b) => a.at - b.at);
+  if (merged.startTime === Infinity) merged.startTime = 0;
+  let previous = merged.startTime;
+  for (const { at, node } of timed) {
+    merged.samples.push(node);
+    merged.timeDeltas.push(at - previous);
+    previous = at;
+  }
+  return merged;
+}
+
+function locate(node: ProfileNode, stacks: Stacks): ProfileNode['callFrame'] {
+  const frame = { ...node.callFrame, scriptId: String(node.callFrame.scriptId) };
+  if (frame.url !== LAMBDA_SCRIPT) return frame;
+  const at = stacks.locate(frame.lineNumber + 1, frame.columnNumber + 1);
+  return at === undefined
+    ? frame
+    : { ...frame, url: at.source, lineNumber: at.line - 1, columnNumber: at.column - 1 };
+}

@@ -1,0 +1,292 @@
+import { clientsFactory, SERVICE_NAMES, type ServiceDescription } from './clients.ts';
+import { deepFreeze, maskSecrets } from './configuration.ts';
+import { createHandler, LambdaUserHandler } from './handler.ts';
+import { describeLambda, type DescribedRoute } from './openapi.ts';
+import { failureOf, type LambdaResult } from './outcome.ts';
+import { parameterTaker, type TakesParameters } from './parameters.ts';
+import type { Platform } from './platform.ts';
+import { encodeJson, encodeReply, JSON_HEADERS, type WireReply } from './reply.ts';
+import {
+  HandlersLambdaRequest,
+  LambdaRequest,
+  StandaloneLambdaRequest,
+  type HttpRequestHead,
+} from './request.ts';
+import { Router, type Routed } from './router.ts';
+import { compileRoute, type Parameters as PathParameters } from './routes.ts';
+import { decodeEvent, encodeResult, rpcContext, type RpcRequestHead } from './rpc.ts';
+import type { InvocationScope, LambdaScope } from './scope.ts';
+
+export interface LambdaOptions {
+  readonly lambdaId: string;
+  readonly version: number;
+  readonly type: 'standalone' | 'handlers' | 'tasks' | 'rpc';
+  /** The export that is called. */
+  readonly handler: string;
+  readonly services: Readonly<Record<string, ServiceDescription>>;
+  readonly userConfig: unknown;
+  readonly platform: Platform;
+}
+
+export type RequestHead =
+  (HttpRequestHead & { readonly kind: 'http' }) | (RpcRequestHead & { readonly kind: 'rpc' });
+
+/** A lambda that can be called: its module's exports, its routes, its UserCtx. */
+export interface Lambda {
+  readonly routes: readonly { readonly route: string; readonly methods: readonly string[] }[];
+  readonly queueName: string | undefined;
+  /** Makes the UserCtx and runs `onStart`. Rejects with what it throws. */
+  start(): Promise<void>;
+  /** Runs `onShutdown`. Rejects with what it throws. */
+  shutdown(): Promise<void>;
+  /** Runs one invocation. Never rejects. */
+  run(head: RequestHead, body: string | Uint8Array, invocation: InvocationScope): Promise<LambdaResult>;
+  configure(userConfig: unknown): void;
+}
+
+type RequestClass = new (
+  head: HttpRequestHead,
+  body: string | Uint8Array,
+  scope: LambdaScope,
+  invocation: InvocationScope,
+) => LambdaRequest;
+type Entry = (...args: unknown[]) => unknown;
+interface Target {
+  readonly allow: string;
+  readonly methods: ReadonlyMap<string, (request: LambdaRequest, parameters: PathParameters) => unknown>;
+}
+
+const METHODS = ['get', 'post', 'put', 'patch', 'head', 'options', 'delete'] as const;
+const HEALTHY = { status: 'ok' };
+
+/** Builds the lambda from its module's exports. Throws Error for exports that are not what its type needs. */
+export function createLambda(exports: Readonly<Record<string, unknown>>, options: LambdaOptions): Lambda {
+  const { platform, type } = options;
+  const entry = type === 'tasks' ? undefined : entryOf(exports, options.handler);
+  const Request = requestClass(type, options.services);
+  const scope: LambdaScope & { userCtx: UserCtx | undefined; config: unknown } = {
+    lambdaId: options.lambdaId,
+    platform,
+    userCtx: undefined,
+    config: deepFreeze(options.userConfig),
+    userConfig: () => scope.config,
+    clientsFor: clientsFactory(options.services),
+  };
+  const added = type === 'rpc' ? [] : addedRoutes(exports);
+  const described: DescribedRoute[] = added.map(({ pattern, target, name }) => ({
+    pattern,
+    name,
+    methods: [...target.methods.keys()]
+      .map((method) => method.toLowerCase())
+      .filter((method) => METHODS.includes(method as 'get')),
+  }));
+
+  const callEntry = (request: LambdaRequest): unknown => {
+    if (type === 'tasks') return undefined;
+    if (type !== 'rpc') return entry!(request);
+    return callHandler(decodeEvent(request.contentType ?? '', request.body), {
+      requestId: request.requestId,
+      accountId: request.accountId,
+      deadlineMs: request.deadline.getTime(),
+      headers: Object.fromEntries(request.headers.entries()),
+    });
+  };
+  const callHandler = (event: unknown, head: ContextHead): unknown =>
+    entry!(event, rpcContext(head, { lambdaId: options.lambdaId, functionName: options.handler }));
+
+  const main = target(type === 'tasks' ? {} : { POST: callEntry });
+  const router = new Router<Target>([
+    { pattern: compileRoute('/main'), target: main },
+    { pattern: compileRoute('/healthcheck'), target: target({ GET: () => HEALTHY }) },
+    { pattern: compileRoute('/config'), target: target({ GET: () => maskSecrets(scope.config ?? {}) }) },
+    {
+      pattern: compileRoute('/docs/spec'),
+      target: target({ GET: () => describeLambda(options, described) }),
+    },
+    ...added,
+  ]);
+
+  const runHttp = async (
+    head: HttpRequestHead,
+    body: string | Uint8Array,
+    invocation: InvocationScope,
+  ): Promise<WireReply> => {
+    if (head.path === '/main' && head.method === 'POST' && type !== 'tasks') {
+      return encodeReply(await callEntry(new Request(head, body, scope, invocation)), platform);
+    }
+    const found = router.find(head.path);
+    if (found === undefined) throw new RouteError('route_not_found', `this lambda has no route ${head.path}`);
+    const { allow, methods } = found.target;
+    const call = methods.get(head.method) ?? (head.method === 'HEAD' ? methods.get('GET') : undefined);
+    if (call === undefined) {
+      if (head.method === 'OPTIONS') return { status: 204, headers: ['allow', allow], body: '' };
+      throw new RouteError('method_not_allowed', `${head.path} has no ${head.method}`, allow);
+    }
+    const reply = await encodeReply(
+      await call(new Request(head, body, scope, invocation), found.parameters),
+      platform,
+    );
+    return head.method === 'HEAD' ? { ...reply, body: '' } : reply;
+  };
+
+  const runRpc = async (
+    head: RpcRequestHead,
+    body: string | Uint8Array,
+    invocation: InvocationScope,
+  ): Promise<WireReply> => {
+    if (type === 'rpc')
+      return encodeResult(await callHandler(decodeEvent(head.contentType, body), head), platform);
+    const http: HttpRequestHead = {
+      requestId: head.requestId,
+      accountId: head.accountId,
+      deadlineMs: head.deadlineMs,
+      method: 'POST',
+      path: '/main',
+      query: '',
+      headers: ['content-type', head.contentType],
+      clientIp: '',
+    };
+    return runHttp(http, body, invocation);
+  };
+
+  return {
+    routes: described.map(({ pattern, methods }) => ({
+      route: pattern.pattern,
+      methods: methods.map((method) => method.toUpperCase()),
+    })),
+    queueName: typeof exports['QUEUE_NAME'] === 'string' ? exports['QUEUE_NAME'] : undefined,
+    async start() {
+      scope.userCtx = createUserCtx(exports['UserCtx']);
+      await scope.userCtx?.onStart?.();
+    },
+    async shutdown() {
+      await scope.userCtx?.onShutdown?.();
+    },
+    async run(head, body, invocation) {
+      try {
+        const reply = head.kind === 'http' ? runHttp(head, body, invocation) : runRpc(head, body, invocation);
+        return { reply: await reply };
+      } catch (error) {
+        if (!(error instanceof RouteError)) return { failure: failureOf(error) };
+        const { kind, message, allow } = error;
+        return { failure: { kind, detail: message, ...(allow === undefined ? {} : { allow }) } };
+      }
+    },
+    configure(userConfig) {
+      scope.config = deepFreeze(userConfig);
+    },
+  };
+}
+
+type ContextHead = Parameters<typeof rpcContext>[0];
+
+interface UserCtx {
+  onStart?(): unknown;
+  onShutdown?(): unknown;
+}
+
+class RouteError extends Error {
+  readonly kind: 'route_not_found' | 'method_not_allowed';
+  readonly allow: string | undefined;
+
+  constructor(kind: RouteError['kind'], message: string, allow?: string) {
+    super(message);
+    this.kind = kind;
+    this.allow = allow;
+  }
+}
+
+function entryOf(exports: Readonly<Record<string, unknown>>, name: string): Entry {
+  const entry = exports[name];
+  if (typeof entry === 'function') return entry as Entry;
+  throw new Error(
+    `lambda_main exports no function "${name}": export it, as in "export async function ${name}(...)"`,
+  );
+}
+
+function createUserCtx(UserCtx: unknown): UserCtx | undefined {
+  if (UserCtx === undefined) return undefined;
+  if (typeof UserCtx === 'function') return new (UserCtx as new () => UserCtx)();
+  throw new Error('UserCtx must be a class');
+}
+
+/** The request class of this lambda: its flags say which services are there. */
+function requestClass(type: LambdaOptions['type'], services: LambdaOptions['services']): RequestClass {
+  const Base = type === 'handlers' ? HandlersLambdaRequest : StandaloneLambdaRequest;
+  const Request = class extends Base {};
+  Object.defineProperty(Request, 'name', { value: Base.name });
+  for (const service of new Set([...SERVICE_NAMES, ...Object.keys(services)])) {
+    Object.defineProperty(Request.prototype, `${service}Enabled`, {
+      value: Object.hasOwn(services, service),
+      enumerable: true,
+    });
+  }
+  return Request;
+}
+
+function target(
+  calls: Readonly<Record<string, (request: LambdaRequest, parameters: PathParameters) => unknown>>,
+): Target {
+  return { methods: new Map(Object.entries(calls)), allow: allowed(Object.keys(calls)) };
+}
+
+function allowed(methods: readonly string[]): string {
+  const all = new Set(methods);
+  if (all.has('GET')) all.add('HEAD');
+  all.add('OPTIONS');
+  return [...all].join(', ');
+}
+
+interface AddedRoute extends Routed<Target> {
+  readonly name: string;
+}
+
+function addedRoutes(exports: Readonly<Record<string, unknown>>): AddedRoute[] {
+  const classes = exports['ROUTES_TO_ADD'] ?? [];
+  if (!Array.isArray(classes)) throw new Error('ROUTES_TO_ADD must be an array of handler classes');
+  return classes.map((Handler: unknown) => {
+    const prototype: unknown = typeof Handler === 'function' ? Handler.prototype : undefined;
+    if (!(prototype instanceof LambdaUserHandler)) {
+      throw new Error('ROUTES_TO_ADD holds something that is no class derived from LambdaUserHandler');
+    }
+    return addedRoute(Handler as new (request: LambdaRequest) => LambdaUserHandler);
+  });
+}
+
+function addedRoute(Handler: new (request: LambdaRequest) => LambdaUserHandler): AddedRoute {
+  const route = routeOf(Handler);
+  const pattern = compileRoute(route);
+  const methods = new Map<string, (request: LambdaRequest, parameters: PathParameters) => unknown>();
+  for (const method of METHODS) {
+    const declared = (Handler.prototype as Partial<Record<string, unknown>>)[method];
+    if (typeof declared !== 'function') continue;
+    const take: TakesParameters = parameterTaker(declared, pattern.names);
+    methods.set(method.toUpperCase(), (request, parameters) => {
+      const instance = createHandler(Handler, request);
+      return (Reflect.get(instance, method) as Entry).apply(instance, take(parameters));
+    });
+  }
+  if (methods.size === 0) throw new Error(`${Handler.name} has none of the methods ${METHODS.join(', ')}`);
+  return { pattern, name: Handler.name, target: { methods, allow: allowed([...methods.keys()]) } };
+}
+
+/** `static route`, or an instance field of that name: then one instance is made just to read it. */
+function routeOf(Handler: new (request: LambdaRequest) => LambdaUserHandler): string {
+  const { route } = Handler as { route?: unknown };
+  if (typeof route === 'string') return route;
+  let field: unknown;
+  try {
+    field = (createHandler(Handler, NO_REQUEST) as { route?: unknown }).route;
+  } catch {
+    field = undefined;
+  }
+  if (typeof field === 'string') return field;
+  throw new Error(`${Handler.name} has no route: add static route = "/..."`);
+}
+
+const NO_REQUEST = Object.freeze(Object.create(LambdaRequest.prototype)) as LambdaRequest;
+
+/** Plain JSON replies share one list of headers; the sandbox makes its text once. */
+export const isPlainJson = (reply: WireReply): boolean =>
+  reply.status === 200 && reply.headers === JSON_HEADERS;
+export { encodeJson };
