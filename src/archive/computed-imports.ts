@@ -5,7 +5,7 @@
  * machine's own disk, without asking any plugin. So such calls must never reach it: their argument is wrapped in a
  * comma expression, which esbuild leaves alone, and which fails when it runs, as there is nothing to import then.
  */
-import type { ImportExpression, CallExpression, Node } from '@babel/types';
+import type { Node } from '@babel/types';
 import { isTooDeep, type Language } from './source.ts';
 import { parseSource } from './parse.ts';
 import type { Problem } from './types.ts';
@@ -30,9 +30,9 @@ export function findComputedImports(tree: Node): ComputedImport[] {
 }
 
 function argumentOf(node: Node): Node | undefined {
-  if (node.type === 'ImportExpression') return (node as ImportExpression).source;
+  if (node.type === 'ImportExpression') return node.source;
   if (node.type !== 'CallExpression') return undefined;
-  const { callee, arguments: given } = node as CallExpression;
+  const { callee, arguments: given } = node;
   const [first] = given;
   if (callee.type === 'Import') return first;
   if (callee.type === 'Identifier' && callee.name === 'require') return first;
