@@ -195,6 +195,8 @@ export class BrokerLink {
         }),
       ]);
     } catch (error) {
+      // The topology's own words say more than the channel's.
+      if (error instanceof IsolambdaError) reason = error;
       reason ??= toError(error);
       await closeModel(model);
       await lost.promise;

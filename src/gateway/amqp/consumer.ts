@@ -129,12 +129,15 @@ export class Consumer {
       else responder.answer(job, draining(), 'ack');
   }
 
-  /** The last verdicts go out; then the subscription ends, if the drain has left it. */
+  /** The last verdicts go out, and the subscription ends where the drain has left it. */
   async finish(): Promise<void> {
     const now = this.#now;
-    now?.window.flush();
+    if (!now) return;
     await this.#cancel(now);
-    now?.window.flush();
+    now.window.flush();
+    // amqplib lets the connection's close overtake what is queued on a channel: an answered request on the same
+    // channel is the proof that the broker has read all verdicts.
+    await now.channel.prefetch(1).catch(() => undefined);
   }
 
   async #cancel(subscription: Subscription | undefined): Promise<void> {

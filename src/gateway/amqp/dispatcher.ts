@@ -32,6 +32,9 @@ export class Dispatcher {
   #waiting: Job[] = [];
   /** Were in flight when a runner died, and wait for their second try. */
   #suspects: Job[] = [];
+  /** Died twice, not alone: each waits until no other suspect runs, and then runs without one. */
+  #soloists: Job[] = [];
+  #soloRuns = false;
   readonly #jobs = new Set<Job>();
   #running = 0;
   #suspectsRunning = 0;
@@ -71,14 +74,17 @@ export class Dispatcher {
   pump(): void {
     const { concurrency, congested } = this.#options;
     while (!this.#paused && this.#running < concurrency && !congested()) {
-      const job =
-        this.#suspectsRunning < this.#slow.limit && this.#suspects.length > 0
-          ? this.#suspects.shift()
-          : this.#waiting.shift();
+      const job = this.#nextSuspect() ?? this.#waiting.shift();
       if (!job) return;
       // Answered in the meantime: its deadline came.
       if (!job.answered) this.#start(job);
     }
+  }
+
+  #nextSuspect(): Job | undefined {
+    if (this.#soloRuns || this.#suspectsRunning >= this.#slow.limit) return undefined;
+    if (this.#soloists.length === 0) return this.#suspects.shift();
+    return this.#suspectsRunning === 0 ? this.#soloists.shift() : undefined;
   }
 
   /** Starts nothing more; returns what has not begun, which is forgotten here. */
@@ -89,9 +95,10 @@ export class Dispatcher {
   }
 
   takeWaiting(): Job[] {
-    const taken = [...this.#waiting, ...this.#suspects].filter((job) => !job.answered);
+    const taken = [...this.#soloists, ...this.#suspects, ...this.#waiting].filter((job) => !job.answered);
     this.#waiting = [];
     this.#suspects = [];
+    this.#soloists = [];
     for (const job of taken) this.#forget(job);
     return taken;
   }
@@ -118,6 +125,7 @@ export class Dispatcher {
     job.running = true;
     this.#running++;
     if (job.suspect) this.#suspectsRunning++;
+    if (job.kills > 1) this.#soloRuns = true;
     if (now() >= job.deadlineMs) return this.#end(job, expired(job));
     const { encoding, body } = job;
     if (body.byteLength > requestBytes)
@@ -173,10 +181,11 @@ export class Dispatcher {
     job.kills++;
     this.#slow.died();
     const verdict = afterRunnerDeath(outcome.kind, job.kills, job.suspect && suspects === 1);
-    if (verdict === 'retry' && this.#options.now() < job.deadlineMs && !this.#paused) {
+    const again = verdict === 'retry' || verdict === 'retry_alone';
+    if (again && this.#options.now() < job.deadlineMs && !this.#paused) {
       job.suspect = true;
       job.rearm();
-      this.#suspects.push(job);
+      (verdict === 'retry' ? this.#suspects : this.#soloists).push(job);
       return;
     }
     // Without a reply address a mere neighbour would vanish in silence: the dead-letter queue keeps it.
@@ -193,6 +202,7 @@ export class Dispatcher {
     job.running = false;
     this.#running--;
     if (job.suspect) this.#suspectsRunning--;
+    if (job.kills > 1) this.#soloRuns = false;
   }
 
   #forget(job: Job): void {

@@ -1,13 +1,12 @@
 import type { MessagePropertyHeaders } from 'amqplib';
 import type { FailureKind } from '../../protocol/outcome.ts';
 
-/** A message may take its runner down so often; then it is dead-lettered. */
-const MAX_KILLS = 2;
-
 export type KillVerdict =
-  /** Run it once more, in the lane of suspects. */
+  /** Run it once more, beside few others. */
   | 'retry'
-  /** It was near too often, but never alone: tell the caller, and be done with it. */
+  /** It died twice, but never alone: run it with no other suspect beside it, which settles the matter. */
+  | 'retry_alone'
+  /** It lost its isolate through others again and again: tell the caller. */
   | 'answer'
   /** It did it: tell the caller, and dead-letter it. */
   | 'bury';
@@ -19,11 +18,13 @@ export function isRunnerDeath(kind: FailureKind | 'reply'): boolean {
 
 /**
  * What becomes of a message whose runner died. `kills` counts this death; `alone`: no other suspect was in flight.
- * A neighbour that merely shared an isolate with a culprit known by name is never buried.
+ * Twice is enough where it was alone the second time; a message that merely ran beside a culprit gets off.
+ * An isolate is lost through a culprit that is known by name, so its neighbours are never buried.
  */
 export function afterRunnerDeath(kind: FailureKind, kills: number, alone: boolean): KillVerdict {
-  if (kills < MAX_KILLS) return 'retry';
-  return alone && kind === 'runner_lost' ? 'bury' : 'answer';
+  if (kills < 2) return 'retry';
+  if (kind !== 'runner_lost') return 'answer';
+  return alone ? 'bury' : 'retry_alone';
 }
 
 /**
