@@ -142,8 +142,7 @@ export async function openBlobs(root: string): Promise<Blobs> {
             // Who held it since `referenced` was asked may have committed a reference. Who holds it from now on
             // writes it anew, after this.
             if (seen.has(hash)) return;
-            await rm(pathOf(checked(hash)), { force: true });
-            swept += 1;
+            if (await removed(pathOf(checked(hash)))) swept += 1;
           });
         }
       } finally {
@@ -157,6 +156,17 @@ export async function openBlobs(root: string): Promise<Blobs> {
 function checked(hash: string): string {
   if (!HASH.test(hash)) throw new IsolambdaError('internal', `"${hash}" is no hash of a blob`);
   return hash;
+}
+
+/** False where there was none. */
+async function removed(path: string): Promise<boolean> {
+  try {
+    await rm(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 /** A new name in a folder survives a power cut only once the folder itself is synced. */
