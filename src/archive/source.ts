@@ -57,12 +57,12 @@ export function decodeSource(path: string, bytes: Uint8Array): string | Problem 
   }
 }
 
-/** Real code nests some dozens of brackets; parsers recurse, and overflow their stack at some thousands. */
-export const MAX_BRACKET_DEPTH = 1_500;
+/** Real code nests some dozens of brackets; parsers recurse, and overflow their stack at about a thousand. */
+export const MAX_BRACKET_DEPTH = 500;
 
 /**
  * Depth of brackets, counted without regard to strings and comments: a cheap bound that is looked at before any parser
- * recurses. (A text full of opening brackets counts too: it would have to hold more than 1,500 of them unclosed.)
+ * recurses. (A text full of opening brackets counts too: it would have to hold more than 500 of them unclosed.)
  */
 export function isTooDeep(source: string): boolean {
   let depth = 0;

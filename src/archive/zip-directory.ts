@@ -84,8 +84,11 @@ export function readZipDirectory(zip: Buffer, limits: ZipLimits): ZipDirectory {
       problems: [refuse('zip_broken', `the central directory holds more than its ${end.count} entries`)],
     };
   for (const entry of entries) problems.push(...checkEntry(zip, entry));
-  problems.push(...checkTiling(zip, entries, end.centralAt));
-  problems.push(...checkSizes(entries, limits));
+  // Sizes that were found to be wrong would only lead to more of the same.
+  if (problems.length === 0) problems.push(...checkSizes(entries, limits));
+  const told = problems.length > 0;
+  const tiling = checkTiling(zip, entries, end.centralAt);
+  problems.push(...tiling.filter(({ rule }) => !told || rule === 'zip_overlap'));
   if (problems.length > 0) return { ok: false, problems };
   return {
     ok: true,

@@ -219,6 +219,10 @@ export class RunnerUnderTest {
     return id;
   }
 
+  cancel(isolate: number, id: number): void {
+    this.send(FrameType.cancel, isolate, id, 0, '');
+  }
+
   async invoke(isolate: number, request: RequestOptions = {}): Promise<Answer> {
     return this.result(this.startInvoke(isolate, request));
   }

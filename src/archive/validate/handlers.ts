@@ -237,8 +237,13 @@ function findForgotten(graph: ModuleGraph, main: Module, listed: readonly string
     const found = binding.kind === 'local' ? asClass(graph.local(main, name)) : undefined;
     return found && found.module === main ? [{ name, found }] : [];
   });
+  const parents = new Set(
+    classes
+      .filter(({ name }) => listed.includes(name))
+      .flatMap(({ found }) => lineageOf(graph, found).classes.map(({ node }) => node)),
+  );
   for (const { name, found } of classes) {
-    if (listed.includes(name) || membersNamed(found.node, 'route').length === 0) continue;
+    if (parents.has(found.node) || membersNamed(found.node, 'route').length === 0) continue;
     const { root } = lineageOf(graph, found);
     if (root.kind === 'sdk' && root.name === BASE)
       problems.push(
