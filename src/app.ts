@@ -9,7 +9,8 @@ import type { Config } from './config/config.ts';
 import { VERSION } from './config/version.ts';
 import { createDeployer } from './deploy/deployer.ts';
 import { installErrorHandler } from './gateway/http/errors.ts';
-import { lambdaProxy } from './gateway/http/lambda-proxy.ts';
+import { createAuthenticator } from './gateway/http/authenticator.ts';
+import { createLambdaEdge } from './gateway/http/lambda-edge.ts';
 import { assertMayTrustHeader } from './gateway/http/trusted-header.ts';
 import { createHttpServer } from './gateway/http/server.ts';
 import { describeLambda } from './invoke/describe.ts';
@@ -47,13 +48,17 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
     return part;
   };
   const unwind = async (): Promise<void> => {
-    for (const end of undo.splice(0).reverse()) await end().catch((error: unknown) => log.error({ err: error }, 'a part did not end cleanly'));
+    for (const end of undo.splice(0).reverse())
+      await end().catch((error: unknown) => log.error({ err: error }, 'a part did not end cleanly'));
   };
 
   try {
     const metrics = createMetrics();
     const store = owned(await openStore({ dataDir }), (part) => part.close());
-    const registry = owned(await createRegistry({ store, config, onError: (error, what) => log.error({ err: error }, what) }), (part) => part.close());
+    const registry = owned(
+      await createRegistry({ store, config, onError: (error, what) => log.error({ err: error }, what) }),
+      (part) => part.close(),
+    );
     const tokenFile = join(dataDir, 'operator.token');
     await registry.ensureOperatorToken(tokenFile);
     const logs = owned(createLogStore({ dir: join(dataDir, 'logs') }), (part) => part.flush());
@@ -63,17 +68,30 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
     const builder = owned(createBuilder({ config, log }), (part) => part.close());
     const pool = owned(createPool({ config, services, log }), (part) => part.close(config.shutdownGraceMs));
     await pool.start();
-    const deployer = owned(createDeployer({ store, registry, builder, pool, config, log }), (part) => part.close());
+    const deployer = owned(createDeployer({ store, registry, builder, pool, config, log }), (part) =>
+      part.close(),
+    );
     registry.on('lambdaDeleted', ({ lambda }) => void logs.remove(lambda.id));
     const admission = createAdmission({ now: Date.now });
     const invoke = createInvoke({ admission, pool, usage: registry.usage, metrics });
 
-    const app = owned(await createHttpServer({ registry, authMode: config.authMode, headerBytes: config.limits.header_bytes ?? 64 * 1024 }), (part) => part.close());
+    const authenticator = createAuthenticator({ registry, mode: config.authMode });
+    const lambdaEdge = createLambdaEdge({ registry, authenticator, invoke });
+    const app = owned(
+      createHttpServer({ authenticator, lambdaEdge, headerBytes: config.limits.header_bytes ?? 64 * 1024 }),
+      (part) => part.close(),
+    );
     installErrorHandler(app);
     let draining = false;
     metrics.gauge('isolambda_runners', 'Runner processes, spares among them.', () => pool.runners().length);
-    metrics.gauge('isolambda_spare_runners', 'Runners that wait for an account.', () => pool.runners().filter(({ accountId }) => accountId === undefined).length);
-    metrics.gauge('isolambda_jailed', '1 where runners stand behind a process jail, else 0.', () => (pool.jail.kind === 'none' ? 0 : 1));
+    metrics.gauge(
+      'isolambda_spare_runners',
+      'Runners that wait for an account.',
+      () => pool.runners().filter(({ accountId }) => accountId === undefined).length,
+    );
+    metrics.gauge('isolambda_jailed', '1 where runners stand behind a process jail, else 0.', () =>
+      pool.jail.kind === 'none' ? 0 : 1,
+    );
     await app.register(managementApi, {
       registry,
       deployer,
@@ -91,13 +109,18 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
       metrics: async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() }),
       lambdaSpec: (lambda, requestId) => describeLambda(invoke, lambda, requestId),
     });
-    await app.register(lambdaProxy, { registry, invoke });
     await deployer.start();
     await app.listen({ host: config.host, port: config.port });
     const origin = originOf(app.server.address() as AddressInfo);
     const hostFile = join(dataDir, 'host.json');
-    await writeAtomically(hostFile, `${JSON.stringify({ origin, pid: process.pid, version: VERSION }, null, 2)}\n`);
-    log.info({ origin, jail: pool.jail.kind, data_dir: dataDir }, pool.jail.kind === 'none' ? `runners are not jailed: ${pool.jail.reason}` : 'ready');
+    await writeAtomically(
+      hostFile,
+      `${JSON.stringify({ origin, pid: process.pid, version: VERSION }, null, 2)}\n`,
+    );
+    log.info(
+      { origin, jail: pool.jail.kind, data_dir: dataDir },
+      pool.jail.kind === 'none' ? `runners are not jailed: ${pool.jail.reason}` : 'ready',
+    );
 
     let closing: Promise<void> | undefined;
     return {
@@ -119,7 +142,8 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
   }
 }
 
-const originOf = ({ address, family, port }: AddressInfo): string => `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+const originOf = ({ address, family, port }: AddressInfo): string =>
+  `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 
 /** A reader never sees half a file. */
 async function writeAtomically(path: string, text: string): Promise<void> {

@@ -1,39 +1,33 @@
-import type { FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
-import { IsolambdaError } from '../../errors/error.ts';
-import { tooLarge } from '../../invoke/invoke.ts';
 
 const NO_BODY = Buffer.alloc(0);
 
-/** Collects a body as opaque bytes, up to the lambda's `request_bytes`; more is refused before it is held. */
+export type CollectedBody =
+  { readonly body: Buffer } | { readonly tooLarge: number } | { readonly broken: true };
+
+/** Collects a request's body as opaque bytes, up to `limit`; more is refused before it is held. Calls back once. */
 export function collectBody(
-  request: FastifyRequest,
-  payload: IncomingMessage,
-  done: (error: Error | null, body?: Buffer) => void,
+  request: IncomingMessage,
+  limit: number,
+  done: (collected: CollectedBody) => void,
 ): void {
-  const limit = request.lambda?.active?.limits.request_bytes ?? 0;
-  const declared = Number(payload.headers['content-length'] ?? 0);
-  if (declared > limit) return done(refusal(declared, limit));
+  const length = request.headers['content-length'];
+  if (length === undefined && request.headers['transfer-encoding'] === undefined)
+    return done({ body: NO_BODY });
+  const declared = Number(length ?? 0);
+  if (declared > limit) return done({ tooLarge: declared });
   const chunks: Buffer[] = [];
   let bytes = 0;
-  payload.on('data', (chunk: Buffer) => {
+  const settle = (collected: CollectedBody): void => {
+    request.off('data', onData).off('end', onEnd).off('error', onError);
+    done(collected);
+  };
+  const onData = (chunk: Buffer): void => {
     bytes += chunk.length;
-    if (bytes > limit) {
-      payload.removeAllListeners('data').removeAllListeners('end').resume();
-      return done(refusal(bytes, limit));
-    }
-    chunks.push(chunk);
-  });
-  payload.on('end', () =>
-    done(
-      null,
-      chunks.length === 0 ? NO_BODY : chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes),
-    ),
-  );
-  payload.on('error', () =>
-    done(new IsolambdaError('canceled', 'the connection broke before the body was whole')),
-  );
+    if (bytes > limit) settle({ tooLarge: bytes });
+    else chunks.push(chunk);
+  };
+  const onEnd = (): void => settle({ body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes) });
+  const onError = (): void => settle({ broken: true });
+  request.on('data', onData).on('end', onEnd).on('error', onError);
 }
-
-const refusal = (bytes: number, limit: number): IsolambdaError =>
-  new IsolambdaError('request_too_large', tooLarge(bytes, limit).detail);

@@ -1,0 +1,150 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { IsolambdaError } from '../../errors/error.ts';
+import { tooLarge } from '../../invoke/invoke.ts';
+import type { Invoke } from '../../invoke/types.ts';
+import type { HttpHead } from '../../protocol/invocation.ts';
+import { failure, type HeaderList } from '../../protocol/outcome.ts';
+import type { LambdaEntry, Principal, Registry } from '../../registry/types.ts';
+import type { Authenticator } from './authenticator.ts';
+import { collectBody } from './body.ts';
+import { sendFailure, sendReply, sendThrown } from './raw-reply.ts';
+import { requestIdOf } from './request-id.ts';
+
+export interface LambdaEdgeOptions {
+  readonly registry: Registry;
+  readonly authenticator: Authenticator;
+  readonly invoke: Invoke;
+}
+
+/**
+ * `ANY /1/lambdas/{id}/proxy/{path}`: an HTTP request into a lambda, its body opaque bytes both ways. It stands
+ * before the web framework: routing, hooks and reply of the framework cost as much as all the rest of the way
+ * (docs/decisions/lambda-edge.md).
+ */
+export interface LambdaEdge {
+  /** Takes the request where its path is a lambda's; false where it is not. */
+  (request: IncomingMessage, response: ServerResponse): boolean;
+}
+
+const PREFIX = '/1/lambdas/';
+const PROXY = '/proxy/';
+const UUID_LENGTH = 36;
+const PROXY_AT = PREFIX.length + UUID_LENGTH;
+
+export function createLambdaEdge({ registry, authenticator, invoke }: LambdaEdgeOptions): LambdaEdge {
+  return (request, response) => {
+    const target = request.url ?? '';
+    if (!target.startsWith(PREFIX) || !target.startsWith(PROXY, PROXY_AT)) return false;
+    const lambdaId = target.slice(PREFIX.length, PROXY_AT);
+    const requestId = requestIdOf(request.headers['luna-request-id']);
+    const own = ['luna-request-id', requestId];
+    try {
+      const principal = authenticator.principalOf(request);
+      const lambda = findLambda(registry, principal, lambdaId);
+      const { active } = lambda;
+      own.push('lambda-version', String(active?.version ?? lambda.version));
+      const limit = active?.limits.request_bytes ?? 0;
+      collectBody(request, limit, (collected) => {
+        if ('tooLarge' in collected) sendFailure(response, tooLarge(collected.tooLarge, limit), own);
+        else if ('broken' in collected)
+          sendFailure(response, failure('canceled', 'the connection broke before the body was whole'), own);
+        else
+          void run(
+            request,
+            response,
+            lambda,
+            headOf(request, lambda, principal, requestId),
+            collected.body,
+            own,
+          );
+      });
+    } catch (error) {
+      if (error instanceof IsolambdaError && error.code === 'unauthorized') authenticator.refused(request);
+      sendThrown(response, error, own);
+    }
+    return true;
+  };
+
+  async function run(
+    request: IncomingMessage,
+    response: ServerResponse,
+    lambda: LambdaEntry,
+    head: HttpHead,
+    body: Uint8Array,
+    own: string[],
+  ): Promise<void> {
+    const leaving = new AbortController();
+    const onClose = (): void => {
+      if (!response.writableFinished) leaving.abort();
+    };
+    response.on('close', onClose);
+    const outcome = await invoke({ source: 'http', lambda, head, body, signal: leaving.signal });
+    if (response.destroyed) return;
+    // While the host drains, its clients are told to take their next request elsewhere.
+    if (!listens(request)) own.push('connection', 'close');
+    if (outcome.kind === 'reply') sendReply(response, outcome, own);
+    else sendFailure(response, outcome, own);
+  }
+}
+
+const listens = ({ socket }: IncomingMessage): boolean =>
+  (socket as { server?: { listening?: boolean } }).server?.listening !== false;
+
+/** The lambda that the path names, where the asker may invoke it. What is another account's does not exist. */
+function findLambda(registry: Registry, principal: Principal | null, lambdaId: string): LambdaEntry {
+  const lambda = registry.lambda(lambdaId);
+  if (lambda?.routesAuth === 'public') return lambda;
+  if (!principal) throw new IsolambdaError('unauthorized', 'no valid token came with the request');
+  if (!principal.operator && !principal.scopes.has('invoke') && !principal.scopes.has('admin')) {
+    throw new IsolambdaError('forbidden', 'the token lacks the scope "invoke"');
+  }
+  if (!lambda || !(principal.operator || lambda.shared || lambda.accountId === principal.accountId)) {
+    throw new IsolambdaError('lambda_not_found', `no lambda ${lambdaId}`);
+  }
+  return lambda;
+}
+
+function headOf(
+  request: IncomingMessage,
+  lambda: LambdaEntry,
+  principal: Principal | null,
+  requestId: string,
+): HttpHead {
+  const target = request.url ?? '';
+  const question = target.indexOf('?');
+  const { traceparent } = request.headers;
+  return {
+    kind: 'http',
+    requestId,
+    accountId: principal?.accountId ?? lambda.accountId,
+    deadlineMs: Date.now() + (lambda.active?.limits.timeout_ms ?? 0),
+    ...(typeof traceparent === 'string' && { traceparent }),
+    method: request.method ?? 'GET',
+    path: target.slice(PROXY_AT + PROXY.length - 1, question === -1 ? undefined : question),
+    query: question === -1 ? '' : target.slice(question + 1),
+    headers: forwardedHeaders(request.rawHeaders, lambda.routesAuth === 'public'),
+    clientIp: request.socket.remoteAddress ?? '',
+  };
+}
+
+/** Headers of the connection are the host's; the token that opened the host's door is not for the lambda to see. */
+const OWN_HEADERS: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'te',
+  'trailer',
+  'upgrade',
+  'expect',
+]);
+
+function forwardedHeaders(raw: readonly string[], withAuthorization: boolean): HeaderList {
+  const kept: string[] = [];
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index]!.toLowerCase();
+    if (OWN_HEADERS.has(name) || (name === 'authorization' && !withAuthorization)) continue;
+    kept.push(name, raw[index + 1]!);
+  }
+  return kept;
+}
