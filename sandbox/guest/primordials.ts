@@ -16,23 +16,25 @@ export const ObjectDefineProperty = Object.defineProperty;
 export const ReflectApply = Reflect.apply;
 export const PlainError = Error;
 
-const { slice } = String.prototype;
-const { set } = Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array;
+type Method = (this: unknown, ...args: unknown[]) => unknown;
+const methodOf = (prototype: object, name: string): Method => Reflect.get(prototype, name) as Method;
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
+const slice = methodOf(String.prototype, 'slice');
+const set = methodOf(typedArray, 'set');
 
 export const sliceText = (text: string, from: number, to: number): string =>
-  ReflectApply(slice, text, [from, to]);
+  ReflectApply(slice, text, [from, to]) as string;
 export const copyInto = (into: Uint8Array, from: Uint8Array): void => {
   ReflectApply(set, into, [from]);
 };
 
-const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
-const lengthOf = Object.getOwnPropertyDescriptor(typedArray, 'length')!.get!;
+const lengthOf = methodOf(Object.getOwnPropertyDescriptor(typedArray, 'length')!, 'get');
 /** Elements of a typed array; 0 for one that was detached. Throws TypeError for anything else. */
 export const arrayLength = (array: Uint8Array): number => ReflectApply(lengthOf, array, []) as number;
 
 const resolved = Promise.resolve();
 // `await` looks at the promise's constructor, which is inherited, and so the tenant's to replace.
-ObjectDefineProperty(resolved, 'constructor', { value: Promise });
+void ObjectDefineProperty(resolved, 'constructor', { value: Promise });
 
 /** Runs `callback` as a microtask, behind those that are queued already. Nothing of it can be seen by a tenant. */
 export async function soon(callback: () => void): Promise<void> {

@@ -64,9 +64,9 @@ export class Intake {
     return this.#items.splice(0, size);
   }
 
-  /** What an entry took, as CPU microseconds of `items` items. */
-  learn(items: number, us: number): void {
-    const each = us / items;
+  /** What an entry with so many invocations took, in microseconds of CPU. */
+  learn(invocations: number, us: number): void {
+    const each = us / invocations;
     this.#meanUs = this.#meanUs === undefined ? each : this.#meanUs + NEWEST * (each - this.#meanUs);
   }
 

@@ -222,7 +222,8 @@ export class GuestIsolate implements Watched {
     this.checkCpu();
     if (error !== undefined) this.#entryThrew(error);
     if (this.#isGone()) return;
-    if (this.#state !== 'loading') this.#intake.learn(items.length, this.#meter.totalUs - before);
+    const invoked = items.reduce((count, { type }) => count + (type === ToGuest.invoke ? 1 : 0), 0);
+    if (invoked > 0) this.#intake.learn(invoked, this.#meter.totalUs - before);
     this.#enter();
   }
 

@@ -71,8 +71,15 @@ function die(reason: string): void {
   if (dying) return;
   dying = true;
   process.stderr.write(`${reason}\n`);
-  // abort-like: isolated-vm's threads may hold locks that a clean exit would wait for for ever.
-  const go = (): void => process.exit(EXIT_LOST);
+  // SIGKILL, because a clean exit runs destructors under the threads of isolates that still compute: it crashed. As the
+  // first process of a namespace it would be immune to its own signal, so a clean exit stands behind it.
+  const go = (): void => {
+    try {
+      process.kill(process.pid, 'SIGKILL');
+    } finally {
+      process.exit(EXIT_LOST);
+    }
+  };
   setTimeout(go, FLUSH_MS);
   connection.flush(go);
 }

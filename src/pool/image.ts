@@ -56,7 +56,8 @@ async function bundleGuest(outfile: string): Promise<void> {
     ...webBundleOptions(web),
     format: 'iife',
     globalName: '__guest',
-    banner: { js: '(function () {\n"use strict";' },
+    // webidl-conversions reads a getter of SharedArrayBuffer's when it is first used, long after the global was removed.
+    banner: { js: '(function () {\n"use strict"; const { SharedArrayBuffer } = globalThis;' },
     footer: { js: 'return __guest.boot;\n})()' },
   });
 }

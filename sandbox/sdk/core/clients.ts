@@ -1,5 +1,6 @@
 import { bytesOf, decodeUtf8 } from './bytes.ts';
 import { environment } from './environment.ts';
+import { show } from './logger.ts';
 import { requestHeaders, type RequestHeaders } from './headers.ts';
 
 /** A service that the operator enabled for this account. */
@@ -55,8 +56,8 @@ export const SERVICE_NAMES = [
 export type ServiceName = (typeof SERVICE_NAMES)[number];
 
 /** Each is null where its service is not enabled; its flag, `request.eventsEnabled`, says the same. */
-export type Clients = { readonly [K in ServiceName]: ServiceClient } & {
-  readonly [service: string]: ServiceClient;
+export type Clients = { readonly [K in ServiceName]: ServiceClient | null } & {
+  readonly [service: string]: ServiceClient | null;
 };
 
 type Call = (method: string, path: string, options: CallOptions) => Promise<ServiceReply>;
@@ -146,7 +147,7 @@ function withQuery(path: string, query: CallOptions['query']): string {
   const pairs = Object.entries(query ?? {}).flatMap(([key, value]) =>
     (Array.isArray(value) ? (value as unknown[]) : [value])
       .filter((item) => item !== undefined && item !== null)
-      .map((item) => `${encodeURIComponent(key)}=${encodeURIComponent(String(item))}`),
+      .map((item) => `${encodeURIComponent(key)}=${encodeURIComponent(show(item))}`),
   );
   if (pairs.length === 0) return path;
   return `${path}${path.includes('?') ? '&' : '?'}${pairs.join('&')}`;

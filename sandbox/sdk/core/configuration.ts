@@ -1,5 +1,10 @@
-/** `lambda_config.yml`, frozen; an empty object where the lambda has none. */
-export type LambdaConfig = Readonly<Record<string, unknown>>;
+/**
+ * `lambda_config.yml`, frozen; an empty object where the lambda has none. Its values are as untyped as what `JSON.parse`
+ * returns, for the same reason: only the file knows, and `lambdaConfig["users"][0]["name"]` must be easy to write.
+ */
+export interface LambdaConfig {
+  readonly [key: string]: ReturnType<typeof JSON.parse>;
+}
 
 /** Freezes a tree of plain values in place. */
 export function deepFreeze<T>(value: T): T {

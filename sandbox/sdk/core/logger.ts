@@ -65,7 +65,7 @@ export function formatLine(
 
 /** `logger.info\`${name} came\`` calls with the template's parts. */
 function isTemplate(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && Array.isArray((value as { raw?: unknown }).raw as unknown);
+  return Array.isArray(value) && Array.isArray((value as { raw?: unknown }).raw);
 }
 
 function fill(format: string, rest: unknown[]): string {
