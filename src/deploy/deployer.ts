@@ -178,10 +178,7 @@ export function createDeployer(options: DeployerOptions): Deployer {
     async start() {
       for (const version of await store.versions.unfinished()) uploads.resume(version);
       // Beside the first requests: only uploads that were never acknowledged are swept.
-      store.sweepBlobs().then(
-        (swept) => swept > 0 && log.info({ swept }, 'swept blobs that nothing refers to'),
-        (err: unknown) => log.error({ err }, 'sweeping blobs failed'),
-      );
+      rollout.sweep();
     },
     create,
     update,
@@ -196,8 +193,8 @@ export function createDeployer(options: DeployerOptions): Deployer {
       return { valid: ok, problems };
     },
     rollback,
-    patch: (lambdaId, patch) => change(lambdaId, settingsOfPatch(patch)),
-    setUserConfig: (lambdaId, userConfig) => change(lambdaId, settingsOfPatch({ userConfig })),
+    patch: async (lambdaId, patch) => change(lambdaId, settingsOfPatch(patch)),
+    setUserConfig: async (lambdaId, userConfig) => change(lambdaId, settingsOfPatch({ userConfig })),
     async switch(lambdaId, alive) {
       const { lambda } = await registry.changeLambda(lambdaId, { alive });
       if (!alive && lambda.active !== undefined) rollout.retire(lambdaId, lambda.active.version, 'disable');
@@ -228,11 +225,13 @@ export function createDeployer(options: DeployerOptions): Deployer {
       };
     },
     ...reader.methods,
+    swept: () => rollout.swept(),
     close() {
       closing ??= (async () => {
         const open = jobs.all();
         for (const job of open) job.abort(new IsolambdaError('draining', 'the host closes'));
         await Promise.all(open.map(({ done }) => done));
+        await rollout.swept();
       })();
       return closing;
     },

@@ -35,7 +35,9 @@ export interface Rollout {
   /** Isolates of a version go, in the background. */
   retire(lambdaId: string, version: number, reason: 'update' | 'delete' | 'disable'): void;
   /** Blobs that may no longer be referred to go, in the background. */
-  sweep(hashes: readonly string[]): void;
+  sweep(hashes?: readonly string[]): void;
+  /** Resolves once the sweeps under way have ended. */
+  swept(): Promise<void>;
 }
 
 export interface Bundled {
@@ -227,12 +229,17 @@ export function createRollout({ store, registry, pool, start, log, now }: Rollou
       .catch((err: unknown) => log.error({ err, lambdaId, version }, 'retiring failed'));
   }
 
-  function sweep(hashes: readonly string[]): void {
-    if (hashes.length === 0) return;
-    store.sweepBlobs(hashes).catch((err: unknown) => log.error({ err }, 'sweeping blobs failed'));
+  let sweeping: Promise<unknown> = Promise.resolve();
+  function sweep(hashes?: readonly string[]): void {
+    if (hashes?.length === 0) return;
+    const swept = store.sweepBlobs(hashes).then(
+      (count) => count > 0 && log.debug({ blobs: count }, 'swept'),
+      (err: unknown) => log.error({ err }, 'sweeping blobs failed'),
+    );
+    sweeping = Promise.all([sweeping, swept]);
   }
 
-  return { run, serve, bundled, retire, sweep };
+  return { run, serve, bundled, retire, sweep, swept: () => sweeping.then(() => undefined) };
 }
 
 const parseSettings = (text: string | null): Settings =>

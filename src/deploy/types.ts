@@ -89,6 +89,8 @@ export interface Deployer {
   ): Promise<{ readonly bytes: Uint8Array; readonly sha256: string; readonly version: number }>;
   /** Resolves once the version is ready or failed; by default the latest. */
   wait(lambdaId: string, version?: number, signal?: AbortSignal): Promise<BuildInfo>;
+  /** Resolves once the removals of blobs that are under way have ended. */
+  swept(): Promise<void>;
   /** No new work; what is under way is left to the next start. Idempotent. */
   close(): Promise<void>;
 }
