@@ -1,4 +1,6 @@
 /** Blob and File, after https://w3c.github.io/FileAPI. Bytes live in the isolate, in parts that are never changed. */
+import { brands } from './brands.ts';
+import { joinParts, sizeOf } from './bytes.ts';
 import { registerCloneable } from './cloneable.ts';
 import { decodeUtf8, encodeUtf8 } from './encoding.ts';
 import type * as Streams from './streams.ts';
@@ -124,6 +126,7 @@ exposeInterface(File, 'File');
 
 export { isBlob, isFile };
 
+brands.isBlob = isBlob;
 registerCloneable({
   is: isBlob,
   clone: (value) => {
@@ -148,22 +151,6 @@ export function blobOf(bytes: Uint8Array, type: string): Blob {
 /** A File over the bytes of a Blob. */
 export function fileFrom(blob: Blob, name: string, lastModified: number): File {
   return new File(owned, name, { lastModified }, stateOf(blob));
-}
-
-export function joinParts(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(sizeOf(parts));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
-
-function sizeOf(parts: readonly Uint8Array[]): number {
-  let size = 0;
-  for (const part of parts) size += part.length;
-  return size;
 }
 
 function bytesOfPart(part: unknown, native: boolean): readonly Uint8Array[] {

@@ -2,19 +2,28 @@
  * Bodies of requests and responses: https://fetch.spec.whatwg.org/#bodies. A body that came from memory stays in
  * memory; it becomes a stream only where someone asks for `body`, so most invocations evaluate no streams.
  */
-import { blobOf, blobParts, blobType, isBlob, joinParts } from './blob.ts';
+import type * as BlobModule from './blob.ts';
+import type { Blob } from './blob.ts';
 import { brands } from './brands.ts';
-import { decodeUtf8, encodeUtf8 } from './encoding.ts';
-import { formEntries, formFrom, isFormData } from './form-data.ts';
+import { joinParts } from './bytes.ts';
+import type * as Encoding from './encoding.ts';
+import type * as FormModule from './form-data.ts';
 import type { FormData, FormEntry } from './form-data.ts';
-import { extractMimeType, serializeMimeType } from './mime.ts';
-import { decodeMultipart, encodeMultipart } from './multipart.ts';
+import type * as Mime from './mime.ts';
+import type * as Multipart from './multipart.ts';
 import type * as Streams from './streams.ts';
 import type { ReadableStreamLike } from './streams.ts';
 import type * as Url from './url.ts';
 import { copyBytes, isBufferSource, toUsvString } from './webidl.ts';
 
 declare const require: (id: string) => unknown;
+
+// Evaluated on first use: a Response with a text needs none of them.
+const blobs = () => require('./blob.ts') as typeof BlobModule;
+const encoding = () => require('./encoding.ts') as typeof Encoding;
+const forms = () => require('./form-data.ts') as typeof FormModule;
+const mimes = () => require('./mime.ts') as typeof Mime;
+const multipart = () => require('./multipart.ts') as typeof Multipart;
 
 export type BodySource = string | readonly Uint8Array[];
 
@@ -32,7 +41,7 @@ export interface Extracted {
   contentType: string | null;
 }
 
-export function streamsModule(): typeof Streams {
+function streamsModule(): typeof Streams {
   return require('./streams.ts') as typeof Streams;
 }
 
@@ -44,10 +53,13 @@ export function bodyFrom(source: BodySource): BodyState {
 export function extractBody(init: unknown): Extracted {
   if (typeof init === 'string') return { body: bodyFrom(init.toWellFormed()), contentType: TEXT };
   if (typeof init === 'object' && init !== null) {
-    if (isBlob(init)) return { body: bodyFrom(blobParts(init)), contentType: blobType(init) || null };
+    if (brands.isBlob(init)) {
+      const blob = init as Blob;
+      return { body: bodyFrom(blobs().blobParts(blob)), contentType: blobs().blobType(blob) || null };
+    }
     if (isBufferSource(init)) return { body: bodyFrom([copyBytes(init)]), contentType: null };
-    if (isFormData(init)) {
-      const { parts, contentType } = encodeMultipart(formEntries(init));
+    if (brands.isFormData(init)) {
+      const { parts, contentType } = multipart().encodeMultipart(forms().formEntries(init as FormData));
       return { body: bodyFrom(parts), contentType };
     }
     const form = brands.serializedSearchParams(init);
@@ -120,18 +132,18 @@ function unusable(): TypeError {
 }
 
 function partsOf(source: BodySource): readonly Uint8Array[] {
-  return typeof source === 'string' ? [encodeUtf8(source)] : source;
+  return typeof source === 'string' ? [encoding().encodeUtf8(source)] : source;
 }
 
 async function takeBytes(body: BodyState | null): Promise<Uint8Array<ArrayBuffer>> {
   const source = await takeBody(body);
-  return typeof source === 'string' ? encodeUtf8(source) : joinParts(source);
+  return typeof source === 'string' ? encoding().encodeUtf8(source) : joinParts(source);
 }
 
 async function takeText(body: BodyState | null): Promise<string> {
   const source = await takeBody(body);
   if (typeof source !== 'string')
-    return decodeUtf8(source.length === 1 && source[0] ? source[0] : joinParts(source));
+    return encoding().decodeUtf8(source.length === 1 && source[0] ? source[0] : joinParts(source));
   // As bytes the string would lose a leading byte order mark in decoding.
   return source.startsWith('\ufeff') ? source.slice(1) : source;
 }
@@ -151,8 +163,8 @@ export function mixinBody<T extends object>(
     },
     async blob(this: T): Promise<object> {
       const body = bodyOf(this);
-      const mime = extractMimeType(contentTypeOf(this));
-      return blobOf(await takeBytes(body), mime === null ? '' : serializeMimeType(mime));
+      const mime = mimes().extractMimeType(contentTypeOf(this));
+      return blobs().blobOf(await takeBytes(body), mime === null ? '' : mimes().serializeMimeType(mime));
     },
     async bytes(this: T): Promise<Uint8Array> {
       return takeBytes(bodyOf(this));
@@ -189,21 +201,22 @@ export function mixinBody<T extends object>(
 }
 
 function parseForm(bytes: Uint8Array, contentType: string | null): FormData {
-  const mime = extractMimeType(contentType);
+  const mime = mimes().extractMimeType(contentType);
   if (mime?.essence === 'multipart/form-data') {
     const boundary = mime.parameters.get('boundary');
-    const entries = boundary === undefined || boundary === '' ? null : decodeMultipart(bytes, boundary);
+    const entries =
+      boundary === undefined || boundary === '' ? null : multipart().decodeMultipart(bytes, boundary);
     if (entries === null)
       throw new TypeError('Failed to parse body as FormData: it is no valid multipart/form-data.');
-    return formFrom(entries);
+    return forms().formFrom(entries);
   }
   if (mime?.essence === 'application/x-www-form-urlencoded') {
     const { URLSearchParams } = require('./url.ts') as typeof Url;
     const entries: FormEntry[] = [];
-    for (const [name, value] of new URLSearchParams(decodeUtf8(bytes).replace(/^\?/, '%3F'))) {
+    for (const [name, value] of new URLSearchParams(encoding().decodeUtf8(bytes).replace(/^\?/, '%3F'))) {
       entries.push([name, value]);
     }
-    return formFrom(entries);
+    return forms().formFrom(entries);
   }
   throw new TypeError(
     'Content-Type was not one of "multipart/form-data" or "application/x-www-form-urlencoded": there is no form to parse.',

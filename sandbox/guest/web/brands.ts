@@ -6,11 +6,15 @@ export interface Brands {
   isReadableStream: (value: object) => boolean;
   /** The serialised form of a URLSearchParams; undefined for anything else. */
   serializedSearchParams: (value: object) => string | undefined;
+  isBlob: (value: object) => boolean;
+  isFormData: (value: object) => boolean;
   isResponse: (value: object) => boolean;
 }
 
 export const brands: Brands = {
   isReadableStream: () => false,
   serializedSearchParams: () => undefined,
+  isBlob: () => false,
+  isFormData: () => false,
   isResponse: () => false,
 };

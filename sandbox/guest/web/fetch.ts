@@ -1,7 +1,7 @@
 /** fetch: a Request, handed to the host, and its reply as a Response. The egress rules are the host's. */
 import { abortState, onAbort } from './abort.ts';
 import type { AbortSignal } from './abort.ts';
-import { joinParts } from './blob.ts';
+import { joinParts } from './bytes.ts';
 import { takeBody } from './body.ts';
 import { headerEntries } from './headers.ts';
 import type { HostFetchRequest, HostFetchResponse, HostSignal } from './host.ts';
@@ -51,10 +51,10 @@ async function send(request: HostFetchRequest): Promise<Response> {
 }
 
 function untilAborted(signal: AbortSignal, reply: Promise<Response>): Promise<Response> {
-  return new Promise((resolve, reject) => {
-    const off = onAbort(signal, () => reject(abortState(signal).reason));
-    reply.then(resolve, reject).finally(off);
-  });
+  const { promise, resolve, reject } = Promise.withResolvers<Response>();
+  const off = onAbort(signal, () => resolve(failed(abortState(signal).reason)));
+  reply.then(resolve, reject).finally(off);
+  return promise;
 }
 
 /** Rejects with just the value that a tenant aborted with, which need not be an Error. */

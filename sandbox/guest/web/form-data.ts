@@ -1,4 +1,5 @@
 /** FormData, after https://xhr.spec.whatwg.org/#interface-formdata. */
+import { brands } from './brands.ts';
 import { fileFrom, isBlob, isFile } from './blob.ts';
 import type { File } from './blob.ts';
 import { iteratePairs } from './pair-iterator.ts';
@@ -73,6 +74,8 @@ export class FormData {
 }
 exposeInterface(FormData, 'FormData');
 iteratePairs(FormData.prototype, 'FormData', (form) => stateOf(form).entries);
+
+brands.isFormData = isFormData;
 
 export { isFormData };
 

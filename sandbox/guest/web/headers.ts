@@ -125,7 +125,7 @@ export function fillHeaders(headers: Headers, init: unknown): void {
     const entry: Entry = [headerName(name, 'Headers'), headerValue(value, 'Headers')];
     change(state).push(entry);
   };
-  if (typeof init !== 'object' || init === null) {
+  if ((typeof init !== 'object' && typeof init !== 'function') || init === null) {
     throw new TypeError('Headers: the init must be a sequence of pairs or an object.');
   }
   if (isHeaders(init)) {

@@ -245,16 +245,15 @@ function freshState(input: unknown): RequestState {
   };
 }
 
+/** There is no document whose origin a referrer must have, so, as in Node, any URL is kept. */
 function referrerOf(value: unknown): string {
   const text = toUsvString(value);
   if (text === '') return '';
   try {
-    void new URL(text);
+    return new URL(text).href;
   } catch (error) {
     throw new TypeError(`Referrer "${text}" is not a valid URL.`, { cause: error });
   }
-  // There is no document here, so no referrer can be of its origin: the standard then falls back to this.
-  return 'about:client';
 }
 
 function enumOf(options: Record<string, unknown>, name: EnumName): string | undefined {

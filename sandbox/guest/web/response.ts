@@ -1,9 +1,8 @@
 /** Response, after https://fetch.spec.whatwg.org/#response-class. */
-import { encodeUtf8 } from './encoding.ts';
 import { bodyFrom, cloneBody, extractBody, isUnusable, mixinBody, takeBody } from './body.ts';
 import type { BodySource, BodyState, Extracted } from './body.ts';
 import { brands } from './brands.ts';
-import { joinParts } from './blob.ts';
+import { joinParts } from './bytes.ts';
 import {
   copyHeaders,
   defaultHeader,
@@ -158,7 +157,7 @@ export function responseFromHost(reply: HostFetchResponse): Response {
   const status = Math.trunc(Number(reply.status));
   if (!(status >= 200 && status <= 599)) throw new TypeError(`fetch failed: the reply has status ${status}`);
   const statusText = String(reply.statusText ?? '');
-  const source = typeof reply.body === 'string' ? encodeUtf8(reply.body) : new Uint8Array(reply.body);
+  const source = typeof reply.body === 'string' ? reply.body.toWellFormed() : [new Uint8Array(reply.body)];
   return responseOf({
     type: 'basic',
     url: String(reply.url),
@@ -166,7 +165,7 @@ export function responseFromHost(reply: HostFetchResponse): Response {
     status,
     statusText: REASON.test(statusText) ? statusText : '',
     headers: headersFromHost(reply.headers),
-    body: NULL_BODY_STATUS.has(status) ? null : bodyFrom([source]),
+    body: NULL_BODY_STATUS.has(status) ? null : bodyFrom(source),
   });
 }
 

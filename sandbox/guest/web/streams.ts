@@ -1,7 +1,7 @@
 /** Web streams: web-streams-polyfill's ponyfill, after https://streams.spec.whatwg.org. */
 
 import { brands } from './brands.ts';
-import { getterOf, methodOf } from './webidl.ts';
+import { getterOf, methodOf, nameClasses } from './webidl.ts';
 
 declare const require: (id: string) => unknown;
 
@@ -41,6 +41,7 @@ interface StreamsLibrary {
 }
 
 const library = require('web-streams-polyfill') as StreamsLibrary;
+nameClasses(library);
 
 export const ReadableStream = library.ReadableStream;
 export const TransformStream = library.TransformStream;

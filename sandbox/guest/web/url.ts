@@ -2,7 +2,7 @@
 
 import { brands } from './brands.ts';
 import './encoding.ts';
-import { methodOf } from './webidl.ts';
+import { methodOf, nameClasses } from './webidl.ts';
 
 // That import comes first: the codecs must be evaluated by it, which hides the globals from them.
 declare const require: (id: string) => unknown;
@@ -33,6 +33,7 @@ const realm = { Array, Object, Promise, String, TypeError };
 library.URL.install(realm, ['Window']);
 library.URLSearchParams.install(realm, ['Window']);
 const classes = realm as object as Classes;
+nameClasses({ URL: classes.URL, URLSearchParams: classes.URLSearchParams });
 
 export const URL: Classes['URL'] = classes.URL;
 export const URLSearchParams: Classes['URLSearchParams'] = classes.URLSearchParams;

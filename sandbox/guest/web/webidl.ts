@@ -20,6 +20,14 @@ export function exposeInterface(ctor: Constructor, name: string): void {
   Object.defineProperty(prototype, Symbol.toStringTag, { value: name, configurable: true });
 }
 
+/** Gives classes of a library the names that they are exported by: bundling may have put a number behind them. */
+export function nameClasses(classes: object): void {
+  for (const [name, value] of Object.entries(classes)) {
+    if (typeof value === 'function')
+      Object.defineProperty(value, 'name', { value: name, configurable: true });
+  }
+}
+
 /** Throws the TypeError that an interface's method gives for too few arguments. */
 export function requireArguments(given: number, needed: number, what: string): void {
   if (given < needed) {
