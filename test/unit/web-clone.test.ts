@@ -167,6 +167,7 @@ test('what cannot be cloned is a DataCloneError, as in Node', async () => {
       Symbol('s'),
       new WeakMap(),
       new WeakSet(),
+      new Intl.NumberFormat('en'),
       new WeakRef({}),
       Promise.resolve(),
       (function* () {})(),

@@ -201,11 +201,14 @@ test('no host function is reachable: by this, arguments, callers, stacks, or pat
         [Map.prototype, 'get'],
         [Map.prototype, 'set'],
         [Array.prototype, 'push'],
+        [Error, 'captureStackTrace'],
         [WeakMap.prototype, 'get'],
         [Object, 'defineProperty'],
       ];
       const originals = patched.map(([target, key]) => Object.getOwnPropertyDescriptor(target, key));
       const { defineProperty } = Object;
+      const isInstance = Object.getOwnPropertyDescriptor(Function.prototype, Symbol.hasInstance)
+        ?.value as () => boolean;
       patched.forEach(([target, key], i) => {
         const original = originals[i]?.value as (...args: unknown[]) => unknown;
         defineProperty(target, key, {
@@ -218,6 +221,15 @@ test('no host function is reachable: by this, arguments, callers, stacks, or pat
           },
         });
       });
+      for (const kind of [Error, Promise, Uint8Array]) {
+        defineProperty(kind, Symbol.hasInstance, {
+          configurable: true,
+          value(this: unknown, value: unknown): unknown {
+            inspect(value, `instanceof ${kind.name}`);
+            return apply(isInstance, this, [value]);
+          },
+        });
+      }
       (Error as { prepareStackTrace?: unknown }).prepareStackTrace = (
         error: Error,
         sites: { getThis?(): unknown; getFunction?(): unknown }[],
@@ -261,6 +273,7 @@ test('no host function is reachable: by this, arguments, callers, stacks, or pat
           defineProperty(target, key, originals[i] as PropertyDescriptor),
         );
         delete (Error as { prepareStackTrace?: unknown }).prepareStackTrace;
+        for (const kind of [Error, Promise, Uint8Array]) Reflect.deleteProperty(kind, Symbol.hasInstance);
       }
       return leaked;
     },

@@ -45,9 +45,15 @@ async function send(request: HostFetchRequest): Promise<Response> {
     reply = await hostOf().fetch(request);
   } catch (error) {
     // The host's error object itself never reaches the tenant, only its message.
-    throw new TypeError(error instanceof Error ? error.message : String(error));
+    throw new TypeError(messageOf(error));
   }
   return responseFromHost(reply);
+}
+
+/** Without `instanceof`, which would show the object to a patched Symbol.hasInstance. */
+function messageOf(error: unknown): string {
+  const said = typeof error === 'object' && error !== null ? (error as { message?: unknown }).message : error;
+  return typeof said === 'string' && said !== '' ? said : 'fetch failed';
 }
 
 function untilAborted(signal: AbortSignal, reply: Promise<Response>): Promise<Response> {

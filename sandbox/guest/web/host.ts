@@ -37,6 +37,7 @@ export interface HostFetchResponse {
   /** The URL of the last hop. */
   url: string;
   redirected: boolean;
+  /** Belongs to the guest from then on: the host must not write to it again. */
   body: string | Uint8Array;
 }
 

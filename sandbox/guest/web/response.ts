@@ -143,7 +143,9 @@ export function responseParts(response: object): ResponseParts | Promise<Respons
     return Promise.reject(new TypeError('Response.error() cannot be sent: it has no status.'));
   const headers = headerEntries(state.headers);
   const taken = takeBody(state.body);
-  if (taken instanceof Promise) return taken.then((source) => ({ status, headers, body: flat(source) }));
+  // Not `instanceof`: a tenant may have changed what that answers.
+  if (typeof taken === 'object' && 'then' in taken)
+    return taken.then((source) => ({ status, headers, body: flat(source) }));
   return { status, headers, body: flat(taken) };
 }
 
@@ -157,7 +159,7 @@ export function responseFromHost(reply: HostFetchResponse): Response {
   const status = Math.trunc(Number(reply.status));
   if (!(status >= 200 && status <= 599)) throw new TypeError(`fetch failed: the reply has status ${status}`);
   const statusText = String(reply.statusText ?? '');
-  const source = typeof reply.body === 'string' ? reply.body.toWellFormed() : [new Uint8Array(reply.body)];
+  const source = typeof reply.body === 'string' ? reply.body.toWellFormed() : [reply.body];
   return responseOf({
     type: 'basic',
     url: String(reply.url),

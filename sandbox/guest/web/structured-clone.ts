@@ -150,7 +150,12 @@ function cloneExotic(value: object, memory: Memory): object {
     if (has(unbox, value)) return remember(memory, value, Object(Reflect.apply(unbox, value, [])) as object);
   }
   if (tag === '[object Error]' || value instanceof Error) return cloneError(value as Error, memory);
-  if (UNCLONEABLE.has(tag) || has(weakMapHas, value, [value]) || has(weakSetHas, value, [value])) {
+  if (
+    UNCLONEABLE.has(tag) ||
+    tag.startsWith('[object Intl.') ||
+    has(weakMapHas, value, [value]) ||
+    has(weakSetHas, value, [value])
+  ) {
     throw uncloneable(`#<${tag.slice(8, -1)}> could not be cloned.`);
   }
   if (has(weakRefDeref, value)) throw uncloneable('#<WeakRef> could not be cloned.');
