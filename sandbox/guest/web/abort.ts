@@ -1,6 +1,6 @@
 /** AbortController and AbortSignal, after https://dom.spec.whatwg.org/#aborting-ongoing-activities. */
 import { DOMException } from './dom-exception.ts';
-import { EventTarget, fireTrusted, handlerAttribute, setSignalHooks } from './events.ts';
+import { EventTarget, fireTrusted, handlerAttribute, setSignalHooks } from './event-target.ts';
 import { hostOf } from './runtime.ts';
 import { exposeInterface, requireArguments, toEnforcedUnsigned } from './webidl.ts';
 
