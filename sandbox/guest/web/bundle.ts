@@ -34,11 +34,20 @@ function redirects(webFolder: string): Plugin {
   return {
     name: 'isolambda-web',
     setup(build) {
+      // Without an extension, so that esbuild finds `.ts` in the source tree and `.js` in the published one.
+      const ours = (file: string) =>
+        build.resolve(`./${file}`, { resolveDir: webFolder, kind: 'import-statement' });
       build.onResolve({ filter: /^tr46$/ }, ({ importer }) =>
-        fromWhatwgUrl.test(importer) ? { path: `${webFolder}/idna.ts` } : undefined,
+        fromWhatwgUrl.test(importer) ? ours('idna') : undefined,
       );
       build.onResolve({ filter: /^\.\/encoding$/ }, ({ importer }) =>
-        fromWhatwgUrl.test(importer) ? { path: `${webFolder}/url-codec.ts` } : undefined,
+        fromWhatwgUrl.test(importer) ? ours('url-codec') : undefined,
+      );
+      // The compiler rewrites the extensions of imports, not those of `require`.
+      build.onResolve({ filter: /^\.\/[\w-]+\.ts$/ }, ({ path, importer, resolveDir, kind }) =>
+        kind === 'require-call' && importer.endsWith('.js')
+          ? build.resolve(path.replace(/\.ts$/, '.js'), { importer, resolveDir, kind })
+          : undefined,
       );
       // Its parser takes an encoding for documents in legacy ones; URL and URLSearchParams are always UTF-8, so the
       // 165 KB of East Asian tables would never be read.

@@ -1,5 +1,4 @@
 /** Event and CustomEvent, after https://dom.spec.whatwg.org/#events, for targets without a tree: the path is the one target. */
-import type { EventTarget } from './event-target.ts';
 import { sinceOrigin } from './runtime.ts';
 import { exposeInterface, requireArguments, toDictionary, toDomString } from './webidl.ts';
 
@@ -8,8 +7,8 @@ export interface EventState {
   bubbles: boolean;
   cancelable: boolean;
   composed: boolean;
-  target: EventTarget | null;
-  currentTarget: EventTarget | null;
+  target: object | null;
+  currentTarget: object | null;
   phase: number;
   dispatching: boolean;
   stop: boolean;
@@ -58,16 +57,16 @@ export class Event {
   get type(): string {
     return this.#state.type;
   }
-  get target(): EventTarget | null {
+  get target(): object | null {
     return this.#state.target;
   }
-  get srcElement(): EventTarget | null {
+  get srcElement(): object | null {
     return this.#state.target;
   }
-  get currentTarget(): EventTarget | null {
+  get currentTarget(): object | null {
     return this.#state.currentTarget;
   }
-  composedPath(): EventTarget[] {
+  composedPath(): object[] {
     return this.#state.currentTarget === null ? [] : [this.#state.currentTarget];
   }
   get eventPhase(): number {
