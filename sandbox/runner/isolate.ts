@@ -52,6 +52,8 @@ export class GuestIsolate implements Watched {
   #stopTimer: NodeJS.Timeout | undefined;
   #unload: Unload | undefined;
   #profile: Profile | undefined;
+  /** What came while the lambda was starting: its timers enter meanwhile, its invocations must not. */
+  #early: Item[] = [];
   #logText = '';
   #logDropped = 0;
   #heapBytes = 0;
@@ -119,7 +121,7 @@ export class GuestIsolate implements Watched {
     };
     this.flights.set(id, flight);
     this.#context.deadlines.add(flight.deadline);
-    this.#intake.push({ type: ToGuest.invoke, id, head, body: textOrBytes(body) });
+    this.#queue({ type: ToGuest.invoke, id, head, body: textOrBytes(body) });
   }
 
   cancel(id: number): void {
@@ -132,7 +134,12 @@ export class GuestIsolate implements Watched {
   }
 
   configure(head: string): void {
-    this.#intake.push({ type: ToGuest.configure, id: 0, head, body: '' });
+    this.#queue({ type: ToGuest.configure, id: 0, head, body: '' });
+  }
+
+  #queue(item: Item): void {
+    if (this.#state === 'loading') this.#early.push(item);
+    else this.#intake.push(item);
   }
 
   /** Lets all that waits enter, unless an entry is running; then it enters after that. */
@@ -156,7 +163,10 @@ export class GuestIsolate implements Watched {
     this.#drain(unload);
   }
 
-  checkCpu(): void {
+  check(): void {
+    // isolated-vm disposes of an isolate above its memory limit by itself; the call's promise may stay open then, and
+    // the isolate go on computing.
+    if (this.#isolate.isDisposed) return this.#outOfMemory();
     const breach = this.#meter.sample();
     if (breach === undefined || this.#state === 'loading' || this.#state === 'stopping') return;
     const limit = `cpu_ms is ${this.#load.limits.cpu_ms}`;
@@ -219,9 +229,10 @@ export class GuestIsolate implements Watched {
     this.#entered = false;
     this.#ended?.();
     if (this.#state === 'gone') return;
-    this.checkCpu();
+    this.check();
     if (error !== undefined) this.#entryThrew(error);
     if (this.#isGone()) return;
+    if (this.#heapBytes === 0) this.#refreshHeap();
     const invoked = items.reduce((count, { type }) => count + (type === ToGuest.invoke ? 1 : 0), 0);
     if (invoked > 0) this.#intake.learn(invoked, this.#meter.totalUs - before);
     this.#enter();
@@ -242,6 +253,11 @@ export class GuestIsolate implements Watched {
       );
       return;
     }
+    this.#outOfMemory();
+  }
+
+  #outOfMemory(): void {
+    if (this.#isGone()) return;
     const detail = `the isolate held more than it may: memory_mb is ${this.#load.limits.memory_mb}`;
     if (this.#state === 'loading') this.#loadFailed(failure('memory_limit', detail));
     else this.#lose('memory_limit', detail, this.#runningNow());
@@ -341,8 +357,10 @@ export class GuestIsolate implements Watched {
   #cutOff(flight: Flight, kind: 'timeout' | 'canceled', detail: string): void {
     const { id, entered } = flight;
     this.#result(id, JSON.stringify(failure(kind, detail)), '');
-    if (!entered) this.#intake.remove(id, ToGuest.invoke);
-    else if (this.#state !== 'gone') {
+    if (!entered) {
+      this.#intake.remove(id, ToGuest.invoke);
+      this.#early = this.#early.filter((item) => item.id !== id);
+    } else if (this.#state !== 'gone') {
       this.#intake.push({ type: ToGuest.cancel, id, head: kind, body: '' });
       this.enter();
     }
@@ -360,13 +378,13 @@ export class GuestIsolate implements Watched {
     if (this.#state !== 'loading') return;
     clearTimeout(this.#startTimer);
     this.#state = 'running';
+    for (const item of this.#early.splice(0)) this.#intake.push(item);
     this.#meter.sample();
     this.#meter.skip();
     this.flushLog();
     const took = this.#context.now() - this.#startedAt;
     const loaded = `{"ms":${took.toFixed(3)},${head.slice(1)}`;
     this.#context.connection.send(FrameType.loaded, this.id, 0, 0, loaded);
-    this.#refreshHeap();
     if (this.#unload !== undefined) this.#drain(this.#unload);
     this.#enter();
   }

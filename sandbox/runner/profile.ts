@@ -67,10 +67,9 @@ function merge(profiles: readonly CpuProfile[], stacks: Stacks): CpuProfile {
       if (isRoot(node)) root.children.push(...children);
       else merged.nodes.push({ ...node, id: renumber(node.id), children, callFrame: locate(node, stacks) });
     }
-    let at = profile.startTime;
+    // isolated-vm counts each "delta" from the profile's start; in the file format it is from the sample before.
     profile.samples.forEach((node, i) => {
-      at += profile.timeDeltas[i] ?? 0;
-      timed.push({ at, node: renumber(node) });
+      timed.push({ at: profile.startTime + (profile.timeDeltas[i] ?? 0), node: renumber(node) });
     });
     offset += highest;
   }

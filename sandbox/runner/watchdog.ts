@@ -5,7 +5,7 @@ export interface Watched {
   /** CPU limit of one invocation, in milliseconds. */
   readonly cpuLimitMs: number;
   /** Samples the CPU clock, and ends the isolate where a limit is broken. */
-  checkCpu(): void;
+  check(): void;
 }
 
 const MAX_INTERVAL_MS = 10;
@@ -46,7 +46,7 @@ export class Watchdog {
     for (const isolate of this.#watched) {
       if (!isolate.entered) continue;
       running = true;
-      isolate.checkCpu();
+      isolate.check();
     }
     if (running) this.#idleTicks = 0;
     else if (++this.#idleTicks > IDLE_TICKS) this.#stop();

@@ -270,8 +270,8 @@ export class RunnerUnderTest {
   }
 }
 
-/** A runner process that has said `ready`; killed when the test ends. */
-export async function startRunner(t: TestContext): Promise<RunnerUnderTest> {
+/** A runner process that has said `ready` (where the protocol is its own); killed when the test ends. */
+export async function startRunner(t: TestContext, protocol = PROTOCOL_VERSION): Promise<RunnerUnderTest> {
   const { dir, entry } = await sharedImage();
   const child = spawn(
     process.execPath,
@@ -287,7 +287,7 @@ export async function startRunner(t: TestContext): Promise<RunnerUnderTest> {
   );
   t.after(() => void child.kill('SIGKILL'));
   const runner = new RunnerUnderTest(child);
-  runner.send(FrameType.hello, 0, 0, 0, { protocol: PROTOCOL_VERSION, maxFrameBytes: 64 * 1024 * 1024 });
-  await runner.next('ready');
+  runner.send(FrameType.hello, 0, 0, 0, { protocol, maxFrameBytes: 64 * 1024 * 1024 });
+  if (protocol === PROTOCOL_VERSION) await runner.next('ready');
   return runner;
 }
