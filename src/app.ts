@@ -9,6 +9,7 @@ import type { Config } from './config/config.ts';
 import { VERSION } from './config/version.ts';
 import { createDeployer } from './deploy/deployer.ts';
 import { installErrorHandler } from './gateway/http/errors.ts';
+import { createHostedQueues } from './gateway/amqp/hosted-queues.ts';
 import { createAuthenticator } from './gateway/http/authenticator.ts';
 import { createLambdaEdge } from './gateway/http/lambda-edge.ts';
 import { assertMayTrustHeader } from './gateway/http/trusted-header.ts';
@@ -82,6 +83,10 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
       (part) => part.close(),
     );
     installErrorHandler(app);
+    const queues =
+      config.amqpUrl === ''
+        ? undefined
+        : owned(createHostedQueues({ url: config.amqpUrl, registry, invoke, log }), (part) => part.stop(0));
     let draining = false;
     metrics.gauge('isolambda_runners', 'Runner processes, spares among them.', () => pool.runners().length);
     metrics.gauge(
@@ -110,6 +115,7 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
       lambdaSpec: (lambda, requestId) => describeLambda(invoke, lambda, requestId),
     });
     await deployer.start();
+    queues?.start();
     await app.listen({ host: config.host, port: config.port });
     const origin = originOf(app.server.address() as AddressInfo);
     const hostFile = join(dataDir, 'host.json');
@@ -131,7 +137,7 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
           await rm(hostFile, { force: true });
           await deployer.close();
           // New connections are refused from here on; what came in is served, up to the grace time.
-          await withinMs(config.shutdownGraceMs, Promise.all([app.close(), invoke.idle()]));
+          await withinMs(config.shutdownGraceMs, Promise.all([app.close(), queues?.stop(config.shutdownGraceMs), invoke.idle()]));
           invoke.drain();
           await unwind();
         })()),

@@ -59,8 +59,7 @@ const deployView = (
   ...present(limits),
 });
 
-const amqpView = ({ queue, durable, quorum, passive, concurrency }: AmqpParameters) =>
-  present({ queue, durable, quorum, passive, concurrency });
+const amqpView = ({ deadLetter, ...same }: AmqpParameters) => present({ ...same, dead_letter: deadLetter });
 
 export const statusView = (status: LambdaStatus): Status => ({
   lambda_id: status.lambdaId,

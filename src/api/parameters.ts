@@ -48,7 +48,9 @@ function ownerParameters(given: WireParameters) {
 /** `true` is a queue with all defaults; `false` and null are none. */
 function amqpParameters(given: WireParameters['amqp']): AmqpParameters | null | undefined {
   if (given === undefined || given === null) return given;
-  return given === true ? {} : given === false ? null : given;
+  if (typeof given === 'boolean') return given ? {} : null;
+  const { dead_letter: deadLetter, ...rest } = given;
+  return present({ ...rest, deadLetter });
 }
 
 /** Throws `bad_request` with each rule that is wrong. */

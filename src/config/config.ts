@@ -74,7 +74,7 @@ function check(option: OptionSpec, given: unknown, where: string, problems: stri
     void problems.push(`${where}: ${JSON.stringify(given)} is not ${wanted}`);
   switch (option.type) {
     case 'text':
-      return typeof given === 'string' && given !== '' ? given : wrong('a text');
+      return typeof given === 'string' && (given !== '' || option.default === '') ? given : wrong('a text');
     case 'number': {
       const number = typeof given === 'string' && given.trim() !== '' ? Number(given) : given;
       const fits =

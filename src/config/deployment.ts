@@ -18,5 +18,7 @@ export interface Deployment {
   readonly env: Readonly<Record<string, string>>;
   readonly services: Readonly<Record<string, ServiceDescription>>;
   readonly debugErrors: boolean;
+  /** Where it is given, each isolate's CPU is profiled, and the `.cpuprofile` (JSON) comes here when the isolate ends. */
+  readonly onProfile?: ((profile: Uint8Array) => void) | undefined;
   readonly loadBundle: () => Promise<{ readonly code: Uint8Array; readonly map: Uint8Array }>;
 }

@@ -124,6 +124,12 @@ export const OPTIONS = {
     max: 64,
     about: 'builds at once',
   },
+  amqpUrl: {
+    key: 'amqp.url',
+    type: 'text',
+    default: '',
+    about: 'broker from which lambdas with parameters.amqp are served, amqp://user:password@host; empty serves none',
+  },
   shutdownGraceMs: {
     key: 'shutdown.grace_ms',
     type: 'number',

@@ -119,7 +119,7 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
       env: deployment.env,
       services: deployment.services,
       debugErrors: deployment.debugErrors,
-      profile: false,
+      profile: deployment.onProfile !== undefined,
     };
     const body = map.length === 0 ? code : Buffer.concat([code, map]);
     this.process.send(FrameType.load, instance.number, 0, 0, JSON.stringify(head), body);
@@ -339,6 +339,8 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
     if (instance.state !== 'draining') throw new FrameError(`isolate ${frame.isolate} is ${instance.state}`);
     // What onShutdown threw stands in the lambda's log already.
     parseRunnerHead('unloaded', frame.head);
+    // The frame's bytes belong to the connection: what is kept is a copy.
+    if (frame.body.length > 0) instance.deployment.onProfile?.(Buffer.from(frame.body));
     const cutOff = [...instance.sent.values()];
     instance.sent.clear();
     this.#drop(instance);

@@ -40,14 +40,30 @@ export const AmqpParameters = closed(
     queue: Type.Optional(
       Type.String({
         minLength: 1,
-        maxLength: 255,
+        maxLength: 218,
         description: "By default the module's QUEUE_NAME. The account's prefix is put before it.",
       }),
     ),
     durable: Type.Optional(Type.Boolean({ description: 'The queue survives a restart of the broker.' })),
     quorum: Type.Optional(Type.Boolean({ description: 'A quorum queue.' })),
     passive: Type.Optional(Type.Boolean({ description: 'The queue must be there already.' })),
-    concurrency: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+    concurrency: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 10_000, description: 'Messages served at once.' }),
+    ),
+    prefetch: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 65_535,
+        description: 'Messages taken before they are acknowledged.',
+      }),
+    ),
+    dead_letter: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 218,
+        description: "Takes messages that can't be served. The account's prefix is put before it.",
+      }),
+    ),
   },
   { $id: 'AmqpParameters' },
 );

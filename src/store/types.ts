@@ -32,7 +32,12 @@ export interface AmqpParameters {
   readonly durable?: boolean | undefined;
   readonly quorum?: boolean | undefined;
   readonly passive?: boolean | undefined;
+  /** Invocations from the queue at once; bounded by the lambda's own concurrency. */
   readonly concurrency?: number | undefined;
+  /** Messages that the broker hands over before their acknowledgement. */
+  readonly prefetch?: number | undefined;
+  /** Queue for messages that can't be served; it carries the account's prefix too. */
+  readonly deadLetter?: string | undefined;
 }
 
 export type RoutesAuth = 'account' | 'public';
