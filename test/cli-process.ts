@@ -29,10 +29,13 @@ export function cleanEnv(more: Readonly<Record<string, string>> = {}): Record<st
   return { ...(Object.fromEntries(kept) as Record<string, string>), ...more };
 }
 
+/** A command that hangs is killed, so that its test fails and says with which output. */
+const LONGEST_MS = 60_000;
+
 /** Runs the command as a person does, as a process of its own, to its end. */
 export function runCli(args: readonly string[], { cwd, env, input }: CliOptions = {}): Promise<CliResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [BIN, ...args], { cwd, env: cleanEnv(env) });
+    const child = spawn(process.execPath, [BIN, ...args], { cwd, env: cleanEnv(env), timeout: LONGEST_MS });
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
@@ -47,10 +50,7 @@ export function runCli(args: readonly string[], { cwd, env, input }: CliOptions 
 }
 
 /** A folder with these files, which is gone after the test. */
-export function tempFolder(
-  t: Teardown,
-  files: Readonly<Record<string, string>> = {},
-): string {
+export function tempFolder(t: Teardown, files: Readonly<Record<string, string>> = {}): string {
   const folder = mkdtempSync(join(tmpdir(), 'isolambda-cli-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   for (const [path, text] of Object.entries(files)) {

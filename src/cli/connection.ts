@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { LambdaApi, LambdaConnectionError } from '../client/index.ts';
+import { LambdaConnectionError } from '../client/errors.ts';
+import { LambdaApi } from '../client/lambda-api.ts';
 import { OPTIONS, variableOf } from '../config/options.ts';
 import { CommandError } from './command-error.ts';
 import { START_A_HOST } from './failure.ts';

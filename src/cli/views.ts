@@ -1,4 +1,4 @@
-import type { LambdaApi } from '../client/index.ts';
+import type { LambdaApi } from '../client/lambda-api.ts';
 
 /** What the host's replies hold, as the client types them. */
 type ReplyOf<M extends keyof LambdaApi> = LambdaApi[M] extends (

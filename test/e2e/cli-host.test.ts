@@ -26,6 +26,12 @@ export async function main(request: StandaloneLambdaRequest) {
 describe('the commands against a host', { timeout: 120_000 }, () => {
   let host: ServedHost;
   let folder: string;
+  // Called in `before`, a hook would end with it: what it makes has to live as long as the suite.
+  const teardown: (() => void | Promise<void>)[] = [];
+  const suite = { after: (end: () => void | Promise<void>): void => void teardown.unshift(end) };
+  after(async () => {
+    for (const end of teardown) await end();
+  });
   const cli = (args: readonly string[], options: CliOptions = {}): Promise<CliResult> =>
     runCli(args, { ...options, env: { ISOLAMBDA_DATA_DIR: host.dataDir, ...options.env } });
   const ok = async (args: readonly string[], options: CliOptions = {}): Promise<string> => {
@@ -37,8 +43,8 @@ describe('the commands against a host', { timeout: 120_000 }, () => {
     JSON.parse(await ok([...args, '--json'])) as T;
 
   before(async () => {
-    host = await serveHost({ after });
-    folder = join(tempFolder({ after }, { 'greet/lambda_main.ts': GREET }), 'greet');
+    host = await serveHost(suite);
+    folder = join(tempFolder(suite, { 'greet/lambda_main.ts': GREET }), 'greet');
     writeFileSync(join(folder, 'lambda_config.yml'), 'greeting: Hello\n');
   });
 

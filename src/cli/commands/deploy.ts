@@ -1,6 +1,6 @@
 import { basename, extname, resolve } from 'node:path';
 import { Command } from 'commander';
-import { LambdaStateError } from '../../client/index.ts';
+import { LambdaStateError } from '../../client/errors.ts';
 import { CommandError } from '../command-error.ts';
 import { findLambda, withConnection, withHost, type Connection, type HostOptions } from '../connection.ts';
 import { problemLines } from '../failure.ts';

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
-import type { LambdaApi, LambdaReply } from '../../client/index.ts';
+import type { LambdaApi } from '../../client/lambda-api.ts';
+import type { LambdaReply } from '../../client/reply.ts';
 import { CommandError } from '../command-error.ts';
 import { findLambda, withConnection, withHost, type HostOptions } from '../connection.ts';
 import { EXIT, type ExitName } from '../exit-codes.ts';

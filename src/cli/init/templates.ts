@@ -23,19 +23,23 @@ class NameTooLong extends UserException {
   static errorText = 'a name has 100 letters at most';
 }`;
 
-const HTTP_TEST = `import assert from 'node:assert/strict';
+const httpTest = (type: LambdaType): string => `import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createTestRequest, invoke } from 'lambda-tools/testing';
 import * as lambda from '../lambda_main.ts';
 
-test('greets by name', async () => {
-  const reply = await invoke(lambda, createTestRequest({ json: { name: 'Ada' } }));
-  assert.equal(reply.statusCode, 200);
-  assert.match(reply.json.greeting, /Ada!$/);
-});
+const call = (json) => invoke(lambda, createTestRequest({ json }), { type: '${type}' });
 
+test('greets by name', async () => {
+  const reply = await call({ name: 'Ada' });
+  assert.equal(reply.statusCode, 200);
+  assert.equal(reply.json.greeting, 'Hello, Ada!');
+});
+`;
+
+const REFUSAL_TEST = `
 test('refuses a name that is too long', async () => {
-  const reply = await invoke(lambda, createTestRequest({ json: { name: 'x'.repeat(101) } }));
+  const reply = await call({ name: 'x'.repeat(101) });
   assert.equal(reply.statusCode, 400);
 });
 `;
@@ -51,10 +55,10 @@ export async function main(request: StandaloneLambdaRequest) {
   const { name = 'world' } = (request.json ?? {}) as { name?: string };
   if (name.length > 100) throw new NameTooLong();
   logger.info('greeting %s', name);
-  return { greeting: \`\${lambdaConfig.greeting}, \${name}!\` };
+  return { greeting: \`\${lambdaConfig.greeting ?? 'Hello'}, \${name}!\` };
 }
 `,
-    test: HTTP_TEST,
+    test: httpTest('standalone') + REFUSAL_TEST,
   },
   handlers: {
     code: `import { lambdaConfig, logger, UserException, type HandlersLambdaRequest } from 'lambda-tools';
@@ -66,10 +70,10 @@ export async function main(request: HandlersLambdaRequest) {
   const { name = 'world' } = (request.data ?? {}) as { name?: string };
   if (name.length > 100) throw new NameTooLong();
   logger.info('handler %s greets %s', request.handlerId, name);
-  return { greeting: \`\${lambdaConfig.greeting}, \${name}!\`, handler: request.handlerId ?? null };
+  return { greeting: \`\${lambdaConfig.greeting ?? 'Hello'}, \${name}!\`, handler: request.handlerId ?? null };
 }
 `,
-    test: HTTP_TEST,
+    test: httpTest('handlers') + REFUSAL_TEST,
   },
   rpc: {
     code: `import { lambdaConfig, type RpcContext } from 'lambda-tools';
@@ -81,20 +85,10 @@ export const QUEUE_NAME = 'greetings';
 export async function lambda_handler(event: { name?: string } | null, context: RpcContext) {
   const name = event?.name ?? 'world';
   context.logger.info('greeting %s', name);
-  return { greeting: \`\${lambdaConfig.greeting}, \${name}!\` };
+  return { greeting: \`\${lambdaConfig.greeting ?? 'Hello'}, \${name}!\` };
 }
 `,
-    test: `import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { createTestRequest, invoke } from 'lambda-tools/testing';
-import * as lambda from '../lambda_main.ts';
-
-test('greets by name', async () => {
-  const reply = await invoke(lambda, createTestRequest({ json: { name: 'Ada' } }));
-  assert.equal(reply.statusCode, 200);
-  assert.match(reply.json.greeting, /Ada!$/);
-});
-`,
+    test: httpTest('rpc'),
   },
   tasks: {
     code: `import { BaseLambdaTask, UserTaskLambdaException } from 'lambda-tools/tasks';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { LambdaApi } from '../../client/index.ts';
+import { LambdaApi } from '../../client/lambda-api.ts';
 import { CommandError } from '../command-error.ts';
 import { collectFolder, collectPackage, type FolderFile } from '../folder/collect.ts';
 import { zipFiles } from '../folder/zip.ts';

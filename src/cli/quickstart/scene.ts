@@ -32,7 +32,7 @@ const WIDTH = 92;
 export function showCall({ who, lambda, body, status, took, reply }: ShownCall): void {
   const request = body === undefined ? '' : ` -d '${JSON.stringify(body)}'`;
   const colour = status < 400 ? 'green' : 'red';
-  line(`  ${paint('dim', `${who} $`)} invoke ${lambda}${request}`);
+  line(`  ${paint('dim', `${who} $`)} isolambda invoke ${lambda}${request}`);
   line(`  ${paint(colour, String(status))} ${paint('dim', `in ${took}`)}`);
   for (const part of wrap(reply)) line(`    ${part}`);
 }
