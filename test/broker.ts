@@ -93,15 +93,18 @@ export async function startBroker(): Promise<OwnBroker> {
     url: `amqp://guest:guest@127.0.0.1:${port}`,
     ctl,
     closeConnections: async (namePrefix) => {
-      const rows = (await ctl('list_connections', 'pid', 'user_provided_name', '--no-table-headers')).split(
-        '\n',
+      // One command for all of it: each costs the start of an Erlang machine.
+      const count = await ctl(
+        'eval',
+        `Prefix = <<"${namePrefix}">>,
+         Named = [Pid || Pid <- rabbit_networking:connections(),
+           [{client_properties, Properties}] <- [rabbit_networking:connection_info(Pid, [client_properties])],
+           {_, longstr, Name} <- [lists:keyfind(<<"connection_name">>, 1, Properties)],
+           binary:match(Name, Prefix) =:= {0, byte_size(Prefix)}],
+         [rabbit_networking:close_connection(Pid, "closed by a test") || Pid <- Named],
+         length(Named).`,
       );
-      const pids = rows
-        .map((row) => row.split('\t'))
-        .filter(([, name]) => name?.startsWith(namePrefix))
-        .map(([pid]) => pid ?? '');
-      await Promise.all(pids.map((pid) => ctl('close_connection', pid, 'closed by a test')));
-      return pids.length;
+      return Number(count);
     },
     restart: async () => {
       await terminate(server);

@@ -30,6 +30,8 @@ export type ServingOptions = Partial<Omit<QueueServiceOptions, 'queue'>> & {
   readonly kind?: QueueKind;
   readonly queue?: string;
   readonly deadLetter?: string;
+  /** Where `url` leads through a proxy that is gone when the queue is deleted: the broker itself. */
+  readonly brokerUrl?: string;
 };
 
 export interface Serving {
@@ -42,11 +44,12 @@ export interface Serving {
 export async function serving(t: TestContext, options: ServingOptions = {}): Promise<Serving> {
   const { kind = 'transient', queue = newQueueName(), deadLetter, ...rest } = options;
   const url = options.url ?? (await brokerUrl());
+  const directUrl = options.brokerUrl ?? url;
   const service = new QueueService({ serve: echo, ...rest, url, queue: { name: queue, kind, deadLetter } });
   t.after(async () => {
     await service.stop(0);
     if (kind !== 'transient')
-      await deleteQueues(url, [queue, ...(deadLetter === undefined ? [] : [deadLetter])]);
+      await deleteQueues(directUrl, [queue, ...(deadLetter === undefined ? [] : [deadLetter])]);
   });
   await service.start();
   return { url, queue, service };

@@ -240,12 +240,15 @@ async function openModel({ url, name, tls = {} }: LinkOptions): Promise<ChannelM
 
 /** Closes politely, and cuts the socket when the broker does not answer. */
 async function closeModel(model: ChannelModel): Promise<void> {
+  const socket = socketOf(model);
   const cut = setTimeout(
-    () => socketOf(model)?.destroy(new Error('the broker did not answer our close')),
+    () => socket?.destroy(new Error('the broker did not answer our close')),
     CLOSE_TIMEOUT_MS,
   );
+  // Where the socket dies between our close and the broker's answer, amqplib says so by the event alone.
+  const closed = new Promise<void>((resolve) => model.once('close', () => resolve()));
   try {
-    await model.close();
+    await Promise.race([model.close(), closed]);
   } catch {
     // It was closed already.
   } finally {
