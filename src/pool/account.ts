@@ -118,7 +118,8 @@ export class Account {
     else {
       // Another quota, environment or service: isolates keep what they were made with, so they make way for new ones.
       for (const each of [...group.instances]) void this.#unload(each, 'update');
-      group.instances = [];
+      // Emptied, it was dropped.
+      this.#groups.set(key, group);
     }
     return group;
   }

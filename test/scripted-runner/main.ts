@@ -21,7 +21,7 @@ export type Script =
   | { readonly do: 'head'; readonly head: unknown; readonly cpuUs?: number }
   /** Never answered, cancelled or not. */
   | { readonly do: 'ignore' }
-  /** Answered when `release` comes. */
+  /** Answered when `release` comes, to any isolate of the lambda. */
   | { readonly do: 'hold' }
   | { readonly do: 'release' }
   | { readonly do: 'raw'; readonly base64: string }
@@ -193,9 +193,13 @@ function invoke(frame: Frame): void {
       isolate.held.push(id);
       return;
     case 'release':
-      for (const held of isolate.held.splice(0)) reply(number, held, 'released');
       reply(number, id, null);
-      return finishUnload(number, isolate);
+      for (const [other, each] of [...isolates]) {
+        if (each.load.lambdaId !== isolate.load.lambdaId) continue;
+        for (const held of each.held.splice(0)) reply(other, held, 'released');
+        finishUnload(other, each);
+      }
+      return;
     case 'raw':
       socket.write(Buffer.from(script.base64, 'base64'));
       return;

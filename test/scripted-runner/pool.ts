@@ -5,7 +5,6 @@ import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Deployment } from '../../src/config/deployment.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/config/limits.ts';
@@ -91,7 +90,12 @@ export function poolParts({ boot, config, ...more }: TestPoolOptions = {}): Pool
   };
 }
 
-export async function testPool(t: TestContext, options: TestPoolOptions = {}): Promise<TestPool> {
+/** What a test registers its end with. */
+export interface Ending {
+  after(end: () => Promise<void>): void;
+}
+
+export async function testPool(t: Ending, options: TestPoolOptions = {}): Promise<TestPool> {
   const pool = createPool(poolParts(options));
   const pids = new Set<number>();
   const seen = (): number[] => {
@@ -168,6 +172,11 @@ export function deployment({ limits, load, ...more }: DeploymentOptions = {}): D
 export function valueOf(outcome: Outcome): unknown {
   assert.equal(outcome.kind, 'reply', JSON.stringify(outcome));
   return outcome.kind === 'reply' ? JSON.parse(Buffer.from(outcome.body).toString()) : undefined;
+}
+
+/** When an outcome says to come back; 0 where it does not. */
+export function retryAfterMs(outcome: Outcome): number {
+  return outcome.kind === 'reply' ? 0 : (outcome.retryAfterMs ?? 0);
 }
 
 /** Waits for a state that an event of another process brings about. */
