@@ -75,13 +75,13 @@ export function parseResult(frame: Frame, bundleBytes: number): BuildResult {
 /** A mapping or nothing, no deeper and no larger than config-file.ts lets pass: what is deeper could overflow a stack later on. */
 function isConfig(config: unknown): boolean {
   if (config === null) return true;
-  if (typeof config !== 'object' || Array.isArray(config) || depthOf(config, 0) > 2 * MAX_CONFIG_DEPTH + 1)
+  if (typeof config !== 'object' || Array.isArray(config) || depthOf(config, 0) > MAX_CONFIG_DEPTH)
     return false;
   return JSON.stringify(config).length <= 2 * MAX_CONFIG_JSON_BYTES;
 }
 
 function depthOf(value: unknown, above: number): number {
-  if (typeof value !== 'object' || value === null || above > 2 * MAX_CONFIG_DEPTH + 1) return above;
+  if (typeof value !== 'object' || value === null || above > MAX_CONFIG_DEPTH) return above;
   let deepest = above;
   for (const item of Object.values(value)) deepest = Math.max(deepest, depthOf(item, above + 1));
   return deepest;

@@ -26,7 +26,7 @@ export const CONFIG_FILE = 'lambda_config.yml';
 export const MAX_CONFIG_BYTES = 256 * 1024;
 export const MAX_CONFIG_DEPTH = 32;
 export const MAX_CONFIG_ALIASES = 100;
-/** Keys that `<<` may copy, in all. */
+/** Keys that `<<` may copy, in all; each mapping that is merged counts as one more. */
 export const MAX_MERGED_KEYS = 1_000;
 /** As JSON, after aliases and merges were written out: nine lines of YAML can say a billion laughs. */
 export const MAX_CONFIG_JSON_BYTES = 1024 * 1024;
@@ -183,12 +183,13 @@ interface Wrong {
  * measured once and counted each time they stand in the tree.
  */
 function checkTree(config: object): Wrong | undefined {
-  const sizes = new Map<object, number>();
+  const known = new Map<object, { size: number; height: number }>();
   const open = new Set<object>();
   let wrong: Wrong | undefined;
-  const sizeOf = (value: unknown, path: string, depth: number): number => {
-    if (wrong) return 0;
-    if (typeof value === 'string') return value.length + 2;
+  const NOTHING = { size: 0, height: 0 };
+  const measure = (value: unknown, path: string): { size: number; height: number } => {
+    if (wrong) return NOTHING;
+    if (typeof value === 'string') return { size: value.length + 2, height: 0 };
     if (value === null || typeof value === 'number' || typeof value === 'boolean') {
       if (typeof value === 'number' && !Number.isFinite(value))
         wrong = {
@@ -196,7 +197,7 @@ function checkTree(config: object): Wrong | undefined {
           message: `${path} is no finite number`,
           mend: 'Write it as a text.',
         };
-      return 8;
+      return { size: 8, height: 0 };
     }
     if (typeof value !== 'object') {
       wrong = {
@@ -204,39 +205,40 @@ function checkTree(config: object): Wrong | undefined {
         message: `${path} is not JSON data`,
         mend: 'Use plain YAML values.',
       };
-      return 0;
+      return NOTHING;
     }
-    const known = sizes.get(value);
-    if (known !== undefined) return known;
+    const before = known.get(value);
+    if (before) return before;
     if (open.has(value)) {
       wrong = { rule: 'config_alias', message: `${path} holds itself`, mend: 'Write the values out.' };
-      return 0;
-    }
-    if (depth > 2 * MAX_CONFIG_DEPTH) {
-      wrong = { rule: 'config_too_deep', message: `${path} is nested too deep`, mend: 'Use fewer levels.' };
-      return 0;
+      return NOTHING;
     }
     open.add(value);
-    let size = 2;
+    const sum = { size: 2, height: 1 };
     for (const [key, item] of Object.entries(value)) {
       if (key === '__proto__')
         wrong = { rule: 'config_key', message: `${path} has the key "__proto__"`, mend: 'Rename the key.' };
-      size +=
-        (Array.isArray(value) ? 0 : key.length + 3) +
-        1 +
-        sizeOf(item, `${path}.${key}`.slice(-200), depth + 1);
-      if (size > MAX_CONFIG_JSON_BYTES)
+      const inner = measure(item, `${path}.${key}`.slice(-200));
+      sum.size += (Array.isArray(value) ? 0 : key.length + 3) + 1 + inner.size;
+      sum.height = Math.max(sum.height, 1 + inner.height);
+      if (sum.size > MAX_CONFIG_JSON_BYTES)
         wrong ??= {
           rule: 'config_too_large',
           message: `with its aliases written out, the file is larger than ${MAX_CONFIG_JSON_BYTES} bytes`,
           mend: 'Use fewer aliases.',
         };
-      if (wrong) return 0;
+      if (sum.height > MAX_CONFIG_DEPTH)
+        wrong ??= {
+          rule: 'config_too_deep',
+          message: `with its aliases written out, ${path} is nested deeper than ${MAX_CONFIG_DEPTH} levels`,
+          mend: 'Use fewer levels.',
+        };
+      if (wrong) return NOTHING;
     }
     open.delete(value);
-    sizes.set(value, size);
-    return size;
+    known.set(value, sum);
+    return sum;
   };
-  sizeOf(config, 'the file', 0);
+  measure(config, 'the file');
   return wrong;
 }
