@@ -219,6 +219,10 @@ export class RunnerUnderTest {
     return id;
   }
 
+  bridgeReply(isolate: number, id: number, head: object, body: string | Uint8Array = ''): void {
+    this.send(FrameType.bridgeReply, isolate, id, 0, head, body);
+  }
+
   cancel(isolate: number, id: number): void {
     this.send(FrameType.cancel, isolate, id, 0, '');
   }
