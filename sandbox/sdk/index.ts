@@ -19,7 +19,7 @@ export type { RequestHeaders } from './core/headers.ts';
 export type { QueryArgs } from './core/query.ts';
 export type { RpcContext } from './core/rpc.ts';
 export type { StandardSchema, Validator } from './core/schema.ts';
-export type { LambdaSignal } from './core/platform.ts';
+export type { LambdaSignal, RequestSignal } from './core/platform.ts';
 export type { LambdaConfig };
 
 /** `lambda_config.yml`. Empty outside the host; the sandbox puts the lambda's own in its place. */

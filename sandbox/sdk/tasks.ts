@@ -2,7 +2,7 @@
 import type { Clients } from './core/clients.ts';
 import { UserException } from './core/exceptions.ts';
 import { createLogger, type Logger } from './core/logger.ts';
-import type { LambdaSignal } from './core/platform.ts';
+import type { RequestSignal } from './core/platform.ts';
 
 /** What a task or subtask runs with. */
 export interface TaskData {
@@ -11,7 +11,7 @@ export interface TaskData {
   readonly accountId: string;
   readonly requestId: string;
   readonly clients: Clients;
-  readonly signal: LambdaSignal;
+  readonly signal: RequestSignal;
 }
 
 /** An expected error of a task: its text is the subtask's error. */
@@ -44,7 +44,7 @@ export abstract class BaseLambdaTask {
   get clients(): Clients {
     return this._data.clients;
   }
-  get signal(): LambdaSignal {
+  get signal(): RequestSignal {
     return this._data.signal;
   }
   get logger(): Logger {

@@ -46,7 +46,7 @@ describe('isolambda init', { timeout: 120_000 }, () => {
     await runCli(['init', 'mine'], { cwd: parent });
     const wrong = `import { noSuchThing, type StandaloneLambdaRequest } from 'lambda-tools';
 export const length: number = (request: StandaloneLambdaRequest) => request.requestId;
-export const url = new URL('http://x/');
+export const reply = (request: StandaloneLambdaRequest) => fetch(new URL('http://x/'), { signal: request.signal });
 export const none = process;
 `;
     writeFileSync(join(parent, 'mine/wrong.ts'), wrong);

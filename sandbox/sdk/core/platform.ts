@@ -9,6 +9,11 @@ export interface LambdaSignal {
   dispatchEvent(event: never): boolean;
 }
 
+/** The signal as a lambda's own code names it: where its libraries have AbortSignal, that, so that `fetch` takes it. */
+export type RequestSignal = typeof globalThis extends { AbortSignal: { prototype: infer Signal } }
+  ? Signal
+  : LambdaSignal;
+
 export interface LambdaAbortController {
   readonly signal: LambdaSignal;
   abort(reason?: unknown): void;

@@ -5,7 +5,7 @@ import { RequestInvalid } from './exceptions.ts';
 import { headerIn, parseCookies, requestHeaders, type RequestHeaders } from './headers.ts';
 import { createLogger, type Logger } from './logger.ts';
 import type { CustomMonitoringPoint } from './monitoring.ts';
-import type { LambdaSignal } from './platform.ts';
+import type { RequestSignal } from './platform.ts';
 import { parseQuery, queryArgs, type QueryArgs } from './query.ts';
 import { sendResponse, type LambdaResponse, type ResponseOptions } from './response.ts';
 import { validate, type Validator } from './schema.ts';
@@ -125,8 +125,10 @@ export class LambdaRequest<Ctx = AnyUserCtx> {
   }
 
   /** Aborts at the deadline, or when the caller goes away. */
-  get signal(): LambdaSignal {
-    return this.#invocation.signal();
+  get signal(): RequestSignal {
+    // One object, two names: which of them the compiler knows depends on the libraries of whoever compiles.
+    const signal: unknown = this.#invocation.signal();
+    return signal as RequestSignal;
   }
   get deadline(): Date {
     return new Date(this.#head.deadlineMs);
