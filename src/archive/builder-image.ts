@@ -3,10 +3,10 @@
  * bound into a jail, and named by `--permission`.
  */
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, extname, join } from 'node:path';
+import { dirname, extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -25,10 +25,16 @@ const HERE = fileURLToPath(import.meta.url);
 /** `.ts` in the source tree, `.js` in the published one. */
 const CHILD = join(dirname(HERE), 'child', `main${extname(HERE)}`);
 
-/** Makes the image in a new folder of the machine's temporary ones. Rejects where esbuild has no program for this platform. */
-export async function makeBuilderImage(): Promise<BuilderImage> {
+/**
+ * Makes the image in `folder`, which is emptied first, or in a new one among the machine's temporary ones. Rejects where esbuild
+ * has no program for this platform.
+ */
+export async function makeBuilderImage(folder?: string): Promise<BuilderImage> {
   const esbuild = esbuildProgram();
-  const dir = await mkdtemp(join(tmpdir(), 'isolambda-builder-'));
+  const dir =
+    folder === undefined
+      ? await mkdtemp(join(tmpdir(), 'isolambda-builder-'))
+      : await emptied(resolve(folder));
   const remove = (): Promise<void> => rm(dir, { recursive: true, force: true });
   const entry = join(dir, 'builder.cjs');
   try {
@@ -47,6 +53,12 @@ export async function makeBuilderImage(): Promise<BuilderImage> {
     throw thrown;
   }
   return { dir, entry, esbuild, remove };
+}
+
+async function emptied(folder: string): Promise<string> {
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  return folder;
 }
 
 /** npm installs the program as a package for each platform, next to esbuild's own. */

@@ -15,6 +15,8 @@ export interface BuilderOptions {
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn'>;
   /** Children that are kept booted; by default as many as build at once, two at most. */
   readonly spares?: number | undefined;
+  /** Folder of what the children read, which is emptied first: a host that was killed leaves nothing behind in its data folder. By default a temporary one. */
+  readonly imageDir?: string | undefined;
 }
 
 const MOST_SPARES = 2;
@@ -27,7 +29,7 @@ interface Ground {
 }
 
 /** Begins to boot children at once. `build` waits for what it needs. */
-export function createBuilder({ config, log, spares: wanted }: BuilderOptions): Builder {
+export function createBuilder({ config, log, spares: wanted, imageDir }: BuilderOptions): Builder {
   const mostSpares = wanted ?? Math.min(MOST_SPARES, config.buildConcurrency);
   const spares: BuilderProcess[] = [];
   const alive = new Set<BuilderProcess>();
@@ -38,7 +40,7 @@ export function createBuilder({ config, log, spares: wanted }: BuilderOptions): 
   let refillTimer: NodeJS.Timeout | undefined;
 
   const prepare = (): Promise<Ground> => {
-    ground ??= makeGround(config, log);
+    ground ??= makeGround(config, log, imageDir);
     // What failed once (a full disk) may work later.
     ground.catch(() => (ground = undefined));
     return ground;
@@ -163,8 +165,12 @@ export function createBuilder({ config, log, spares: wanted }: BuilderOptions): 
   }
 }
 
-async function makeGround(config: BuilderOptions['config'], log: BuilderOptions['log']): Promise<Ground> {
-  const image = await makeBuilderImage();
+async function makeGround(
+  config: BuilderOptions['config'],
+  log: BuilderOptions['log'],
+  imageDir: string | undefined,
+): Promise<Ground> {
+  const image = await makeBuilderImage(imageDir);
   try {
     const jail = await chooseBuilderJail({ image, mode: config.jail, memoryMb: config.buildMemoryMb });
     if (jail.kind === 'none') log.info({ reason: jail.reason }, 'builders run without a process jail');
