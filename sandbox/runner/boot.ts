@@ -19,7 +19,7 @@ export interface BootedGuest {
  * when it is told to start.
  */
 export async function bootGuest(
-  runner: RunnerContext,
+  runner: Pick<RunnerContext, 'ivm' | 'guest'>,
   isolate: IsolatedVm.Isolate,
   options: {
     readonly load: Load;

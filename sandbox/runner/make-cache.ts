@@ -1,18 +1,76 @@
 /**
- * Writes the guest's code cache to standard output. It runs the guest once, as a runner would boot it, so that the
- * cache holds the functions that a boot calls, too. No tenant's code is ever in this process.
+ * Writes the guest's code cache to standard output. V8 caches what is compiled, and compiles a function when it is first
+ * called; so the guest is booted once and serves a request of a lambda that stands here, and then its script is compiled
+ * again: V8 finds what it compiled, with all that has run. No tenant's code is ever in this process.
  */
 import type IsolatedVm from 'isolated-vm';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Load } from '../../src/protocol/messages.ts';
+import { GUEST_SCRIPT, ToGuest } from '../bridge/wire.ts';
 import { loadAddon } from './addon.ts';
-import { GUEST_SCRIPT } from '../bridge/wire.ts';
+import { bootGuest } from './boot.ts';
 
-const ivm = loadAddon(__dirname);
-const isolate = new ivm.Isolate({ memoryLimit: 128 });
-const script = isolate.compileScriptSync(readFileSync(join(__dirname, 'guest.js'), 'utf8'), {
-  filename: GUEST_SCRIPT,
-  produceCachedData: true,
-}) as IsolatedVm.Script & { readonly cachedData?: IsolatedVm.ExternalCopy<ArrayBuffer> };
-if (script.cachedData === undefined) throw new Error('V8 made no code cache of guest.js');
-process.stdout.write(new Uint8Array(script.cachedData.copy()));
+const LAMBDA = `(function (m) { return {
+  main: async (request) => { console.log("%s", 1); return request.json; },
+}; })`;
+const LOAD: Load = {
+  lambdaId: 'warm',
+  accountId: 'warm',
+  version: 1,
+  type: 'standalone',
+  handler: 'main',
+  codeBytes: LAMBDA.length,
+  limits: {
+    memory_mb: 128,
+    cpu_ms: 1_000,
+    startup_ms: 5_000,
+    shutdown_ms: 5_000,
+    reply_bytes: 1_000_000,
+    header_bytes: 16_384,
+    log_line_bytes: 16_384,
+    log_bytes_per_s: 1_000_000,
+    fetches: 50,
+    fetch_concurrency: 6,
+    fetch_bytes: 1_000_000,
+  },
+  lambdaConfig: null,
+  userConfig: {},
+  env: {},
+  services: {},
+  debugErrors: false,
+  profile: false,
+};
+const REQUEST = JSON.stringify({
+  kind: 'http',
+  requestId: 'warm',
+  accountId: 'warm',
+  deadlineMs: Date.now() + 60_000,
+  method: 'POST',
+  path: '/main',
+  query: '',
+  headers: ['content-type', 'application/json'],
+  clientIp: '127.0.0.1',
+});
+
+async function makeCache(): Promise<Uint8Array> {
+  const ivm = loadAddon(__dirname);
+  const source = readFileSync(join(__dirname, 'guest.js'), 'utf8');
+  const isolate = new ivm.Isolate({ memoryLimit: 128 });
+  const { deliver } = await bootGuest({ ivm, guest: { source, cache: undefined } }, isolate, {
+    load: LOAD,
+    code: LAMBDA,
+    marker: new SharedArrayBuffer(1_024),
+    post: () => undefined,
+  });
+  await deliver([ToGuest.start, 0, '', '']);
+  await deliver([ToGuest.invoke, 1, REQUEST, '{"a":1}']);
+  const script = (await isolate.compileScript(source, {
+    filename: GUEST_SCRIPT,
+    produceCachedData: true,
+  })) as IsolatedVm.Script & { readonly cachedData?: IsolatedVm.ExternalCopy<ArrayBuffer> };
+  if (script.cachedData === undefined) throw new Error('V8 made no code cache of guest.js');
+  return new Uint8Array(script.cachedData.copy());
+}
+
+void makeCache().then((cache) => process.stdout.write(cache));

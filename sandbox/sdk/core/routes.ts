@@ -109,6 +109,9 @@ function fromPython(regex: string): string {
 }
 
 function matcher(pattern: string, segments: readonly Segment[]): RoutePattern['match'] {
+  if (segments.every((segment) => !('name' in segment))) {
+    return (path) => (path === pattern || path === `${pattern}/` ? {} : undefined);
+  }
   const group = (i: number): string => `isolambda_${i}`;
   const escape = (text: string): string => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
   const source = segments
@@ -127,7 +130,7 @@ function matcher(pattern: string, segments: readonly Segment[]): RoutePattern['m
   );
   return (path) => {
     const groups = regex.exec(path)?.groups;
-    if (groups === undefined) return parameters.length === 0 && regex.test(path) ? {} : undefined;
+    if (groups === undefined) return undefined;
     const values: Parameters = {};
     for (const { name, type, at } of parameters) {
       // A named group of the parameter's own name, where its expression has one, is the value (as in Sanic).
