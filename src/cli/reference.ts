@@ -35,7 +35,7 @@ function optionTable(): string {
 
 function initialOf(option: OptionSpec): string {
   if (option.type === 'list') return option.default.length === 0 ? 'none' : code(option.default.join(','));
-  return code(String(option.default));
+  return option.default === '' ? 'none' : code(String(option.default));
 }
 
 function aboutOf(option: OptionSpec): string {

@@ -108,7 +108,7 @@ function placeholder(option: OptionSpec): string {
 function describeOption(name: OptionName): string {
   const option: OptionSpec = OPTIONS[name];
   const choices = option.type === 'choice' ? `; one of ${option.choices.join(', ')}` : '';
-  const initial = option.type === 'list' && option.default.length === 0 ? 'none' : String(option.default);
+  const initial = String(option.default) || 'none';
   return `${option.about}${choices} (default: ${initial}; env ${variableOf(name)}; file ${option.key})`;
 }
 
