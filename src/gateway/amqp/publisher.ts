@@ -1,6 +1,5 @@
 import type { ChannelModel, ConfirmChannel, Options } from 'amqplib';
 import { batchWrites } from './write-batching.ts';
-import { SlowStart } from './slow-start.ts';
 import { codeOf } from './topology.ts';
 
 /** A reply on its way. */
@@ -16,6 +15,8 @@ interface Entry {
   readonly reply: Outgoing;
   /** Times that the broker closed the channel, or said nack, over this reply alone. */
   strikes: number;
+  /** Was in flight when the broker refused something: it goes alone until it is confirmed. */
+  suspect: boolean;
 }
 
 /** Replies that wait for the broker take at most about this many bytes before no further handler is started. */
@@ -35,7 +36,7 @@ export class Publisher {
   #inFlight = 0;
   #bytes = 0;
   #wasCongested = false;
-  readonly #slow = new SlowStart(1_024);
+  #suspectInFlight = false;
   readonly #onRelief: () => void;
   #idle: (() => void)[] = [];
 
@@ -75,8 +76,8 @@ export class Publisher {
     this.#lost = [];
     const code = codeOf(error);
     // 320 is a forced closure, by an operator or a broker that stops; without a code the network failed.
-    if (code !== undefined && code >= 300 && code !== 320 && lost.length > 0) {
-      this.#slow.died();
+    if (code !== undefined && code >= 300 && code !== 320) {
+      for (const entry of lost) entry.suspect = true;
       const [only] = lost;
       if (lost.length === 1 && only !== undefined && ++only.strikes >= MAX_STRIKES) {
         this.#finish(only, error.message);
@@ -87,10 +88,9 @@ export class Publisher {
   }
 
   send(reply: Outgoing): void {
-    const entry: Entry = { reply, strikes: 0 };
+    const entry: Entry = { reply, strikes: 0, suspect: false };
     this.#bytes += reply.body.length;
-    if (this.#channel && this.#pending.length === 0 && this.#inFlight < this.#slow.limit)
-      this.#publish(entry);
+    if (this.#pending.length === 0 && this.#mayPublish(entry)) this.#publish(entry);
     else this.#pending.push(entry);
   }
 
@@ -100,11 +100,15 @@ export class Publisher {
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
+  #mayPublish(entry: Entry): boolean {
+    if (!this.#channel) return false;
+    return this.#inFlight === 0 || !(entry.suspect || this.#suspectInFlight);
+  }
+
   #pump(): void {
-    while (this.#channel && this.#inFlight < this.#slow.limit) {
-      const entry = this.#pending.shift();
-      if (!entry) return;
-      this.#publish(entry);
+    for (let next = this.#pending[0]; next && this.#mayPublish(next); next = this.#pending[0]) {
+      this.#pending.shift();
+      this.#publish(next);
     }
   }
 
@@ -112,11 +116,12 @@ export class Publisher {
     const { reply } = entry;
     const channel = this.#channel;
     this.#inFlight++;
+    this.#suspectInFlight = entry.suspect;
     try {
       channel?.publish('', reply.replyTo, reply.body, reply.options, (error: Error | null) => {
         this.#inFlight--;
+        this.#suspectInFlight = false;
         if (error === null) {
-          this.#slow.survived();
           this.#finish(entry, undefined);
           if (this.#pending.length > 0) this.#pump();
         } else if (error.message === 'message nacked') this.#nacked(entry);
@@ -125,6 +130,7 @@ export class Publisher {
       this.#touch();
     } catch (error) {
       this.#inFlight--;
+      this.#suspectInFlight = false;
       // Properties and headers that AMQP cannot hold throw a TypeError or RangeError; all else is the channel's end.
       if (error instanceof TypeError || error instanceof RangeError) this.#finish(entry, error.message);
       else this.#lost.push(entry);

@@ -118,9 +118,11 @@ function isNumberName(name: string): name is NumberName {
 }
 
 /**
- * Any text that may hold AMQP URLs, with their passwords masked. Works on URLs that do not parse, because those
- * too end up in error messages: everything from the first colon after the scheme to the last @ goes.
+ * Any text that may hold URLs, with their passwords masked. Works on URLs that do not parse, because those too end
+ * up in error messages: everything from the first colon after the scheme to the last @ goes.
  */
 export function maskUrl(text: string): string {
-  return text.replaceAll(/(amqps?:\/\/)([^:@/?#\s]*):(\S*)@/gi, '$1$2:****@');
+  const masked = text.replaceAll(/(\/\/)([^:@/?#\s]*):(\S*)@/g, '$1$2:****@');
+  // The scheme forgotten: user:password@host
+  return text.includes('://') ? masked : masked.replaceAll(/([^:@/?#\s]*):(\S*)@/g, '$1:****@');
 }
