@@ -14,6 +14,7 @@ import { createEgress } from './services/egress/fetch.ts';
 import { compileEgressPolicy } from './services/egress/rules.ts';
 import type { GuestServices } from './services/types.ts';
 import type { Logger } from './telemetry/log.ts';
+import { createTracing } from './telemetry/tracing.ts';
 
 export interface RunOptions {
   /** A zip with `lambda_main` at its root. */
@@ -36,6 +37,8 @@ export interface RunOptions {
   readonly stackTraces: boolean;
   /** Receives the `.cpuprofile` (JSON) when the lambda ends. */
   readonly onProfile?: ((profile: Uint8Array) => void) | undefined;
+  /** Spans go to the OTLP endpoint of the environment. */
+  readonly tracing: boolean;
   /** The broker was lost for good. */
   readonly onFailed: (error: Error) => void;
   readonly log: Logger;
@@ -56,11 +59,24 @@ export async function runLambda(options: RunOptions): Promise<RunningLambda> {
   const { log, url, concurrency } = options;
   const deployment = await build(options);
   const egress = createEgress();
-  const config = { ...compileConfig({ env: process.env }), spareRunners: 1, maxRunners: 3, idleMs: NEVER_IDLE_MS };
-  const pool = createPool({ config: { ...config, limits: { process_memory_mb: deployment.limits.process_memory_mb } }, services: servicesOf(options, egress), log });
+  const tracing = options.tracing ? createTracing({ serviceName: 'isolambda run' }) : undefined;
+  const config = {
+    ...compileConfig({ env: process.env }),
+    spareRunners: 1,
+    maxRunners: 3,
+    idleMs: NEVER_IDLE_MS,
+  };
+  const pool = createPool({
+    config: { ...config, limits: { process_memory_mb: deployment.limits.process_memory_mb } },
+    services: servicesOf(options, egress),
+    log,
+  });
   const end = async (graceMs: number): Promise<void> => {
     await pool.close(graceMs);
     await egress.close();
+    await tracing
+      ?.close()
+      .catch((error: unknown) => log.warn({ err: error }, 'the last spans were not sent'));
   };
   try {
     await pool.start();
@@ -70,12 +86,16 @@ export async function runLambda(options: RunOptions): Promise<RunningLambda> {
     const service = new QueueService({
       url,
       queue: { name: queue, kind: options.queueKind },
-      serve: ({ head, body, signal }) => pool.invoke(deployment, { head: { ...head, accountId: deployment.accountId }, body, signal }).then(({ outcome }) => outcome),
+      serve: ({ head, body, signal }) =>
+        pool
+          .invoke(deployment, { head: { ...head, accountId: deployment.accountId }, body, signal })
+          .then(({ outcome }) => outcome),
       concurrency,
       timeoutMs: options.timeoutMs,
       requestBytes: deployment.limits.request_bytes,
       replyBytes: deployment.limits.reply_bytes,
       onFailed: options.onFailed,
+      tracer: tracing,
       log,
     });
     await service.start();
@@ -96,11 +116,24 @@ const NEVER_IDLE_MS = 86_400_000;
 /** A request or a reply of this size is the most that a queue should carry; the broker's own limit is 16 MiB. */
 const MESSAGE_BYTES = 16 * 1024 * 1024;
 
-async function build({ archive, handler, memoryMb, timeoutMs, concurrency, egress, stackTraces, onProfile, log }: RunOptions): Promise<Deployment> {
+async function build({
+  archive,
+  handler,
+  memoryMb,
+  timeoutMs,
+  concurrency,
+  egress,
+  stackTraces,
+  onProfile,
+  log,
+}: RunOptions): Promise<Deployment> {
   const builder = createBuilder({ config: compileConfig({ env: process.env }), log, spares: 1 });
   try {
     const result = await builder.build({ archive, type: 'rpc', handler, limits: DEFAULT_LIMITS });
-    if (!result.ok) throw new IsolambdaError('validation', 'the module is no valid rpc lambda', { problems: result.problems });
+    if (!result.ok)
+      throw new IsolambdaError('validation', 'the module is no valid rpc lambda', {
+        problems: result.problems,
+      });
     const { code, map, lambdaConfig, handler: entry } = result.bundle;
     return {
       accountId: 'local',
@@ -136,16 +169,27 @@ async function build({ archive, handler, memoryMb, timeoutMs, concurrency, egres
   }
 }
 
-function servicesOf({ egress: rules, log }: RunOptions, egress: ReturnType<typeof createEgress>): GuestServices {
+function servicesOf(
+  { egress: rules, log }: RunOptions,
+  egress: ReturnType<typeof createEgress>,
+): GuestServices {
   const policy = compileEgressPolicy([rules]);
-  const levels = { debug: 'debug', info: 'info', warning: 'warn', error: 'error', critical: 'fatal' } as const;
+  const levels = {
+    debug: 'debug',
+    info: 'info',
+    warning: 'warn',
+    error: 'error',
+    critical: 'fatal',
+  } as const;
   return {
     async call(guest, call, body, signal) {
-      if (call.bridge !== 'fetch') return refused('service_disabled', 'isolambda run has no services: deploy the lambda on a host');
+      if (call.bridge !== 'fetch')
+        return refused('service_disabled', 'isolambda run has no services: deploy the lambda on a host');
       return egress.fetch({ policy, call, body, replyBytes: guest.limits.fetch_bytes, signal });
     },
     log(_guest, { lines, dropped }) {
-      for (const { level, message, fields, requestId } of lines) log[levels[level]]({ ...fields, request_id: requestId }, message);
+      for (const { level, message, fields, requestId } of lines)
+        log[levels[level]]({ ...fields, request_id: requestId }, message);
       if (dropped > 0) log.warn({ dropped }, 'log lines of the lambda were dropped: its log rate is limited');
     },
   };

@@ -20,13 +20,27 @@ export interface EchoReport {
   readonly firstError?: string | undefined;
   readonly seconds: number;
   readonly perSecond: number;
-  readonly latencyMs: { readonly p50: number; readonly p90: number; readonly p99: number; readonly max: number };
+  readonly latencyMs: {
+    readonly p50: number;
+    readonly p90: number;
+    readonly p99: number;
+    readonly max: number;
+  };
 }
 
 const PROGRESS_EVERY = 500;
 
 /** Keeps `inFlight` calls under way until `count` are done; each request differs from its neighbours, and each reply is compared with its own. */
-export async function runEchoLoad({ client, queue, count, inFlight, payloadBytes, json, tracing, onProgress }: EchoLoad): Promise<EchoReport> {
+export async function runEchoLoad({
+  client,
+  queue,
+  count,
+  inFlight,
+  payloadBytes,
+  json,
+  tracing,
+  onProgress,
+}: EchoLoad): Promise<EchoReport> {
   const latencies = new Float64Array(count);
   let [next, done, right, wrong, failed] = [0, 0, 0, 0, 0];
   let firstError: unknown;
@@ -36,7 +50,9 @@ export async function runEchoLoad({ client, queue, count, inFlight, payloadBytes
     const sent = payloadOf(n, payloadBytes);
     const begin = performance.now();
     try {
-      const headers = tracing ? { traceparent: `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01` } : undefined;
+      const headers = tracing
+        ? { traceparent: `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01` }
+        : undefined;
       const got = await client.call(queue, json ? { n, text: sent.toString() } : sent, { headers });
       latencies[n] = performance.now() - begin;
       if (json ? isSame(got, n, sent.toString()) : got instanceof Uint8Array && sent.equals(got)) right += 1;

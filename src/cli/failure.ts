@@ -5,6 +5,7 @@ import {
   LambdaStateError,
   LambdaTimeoutError,
 } from '../client/errors.ts';
+import { RpcError, type RpcErrorCode } from '../client/rpc-errors.ts';
 import { ConfigError } from '../config/config.ts';
 import { IsolambdaError } from '../errors/error.ts';
 import { ERRORS, ERROR_NAMES, type ErrorName } from '../errors/table.ts';
@@ -24,6 +25,15 @@ export interface DescribedFailure {
   /** Only for what nobody foresaw: a fault of the command itself. */
   readonly stack?: string | undefined;
 }
+
+const RPC_EXITS = {
+  unroutable: 'notFound',
+  timeout: 'timeout',
+  lambda_error: 'lambdaError',
+  connection_lost: 'unreachable',
+  invalid_request: 'usage',
+  invalid_reply: 'failed',
+} as const satisfies Record<RpcErrorCode, ExitName>;
 
 /** Translates every error that a command can end with: ours, the host's, the network's, and faults. */
 export function describeFailure(error: unknown): DescribedFailure {
@@ -51,6 +61,7 @@ export function describeFailure(error: unknown): DescribedFailure {
       mend: `See isolambda status ${error.lambdaId}, and deploy it again with --update.`,
       problems: [],
     };
+  if (error instanceof RpcError) return { exit: RPC_EXITS[error.code], message: error.message, problems: [] };
   if (error instanceof IsolambdaError)
     return {
       exit: error.code === 'configuration' ? 'usage' : error.status === 404 ? 'notFound' : 'failed',

@@ -16,14 +16,10 @@ export type JailKind = 'bubblewrap' | 'none';
 /** V8 flags of runners; the image's code cache must be made under the same. None bounds the heap: such a flag overrides the limit of every isolate. */
 export const RUNNER_V8_FLAGS: readonly string[] = ['--no-node-snapshot'];
 
-const MiB = 1024 * 1024;
 /** Descriptors of a runner: Node holds about 20, isolates none. */
 const MAX_DESCRIPTORS = 256;
-/**
- * Private writable memory that a runner may map, by the kernel (RLIMIT_DATA): a backstop for what the watch, which looks ten
- * times a second, would see too late. It can't be an account's own limit: spares boot before they have an account.
- */
-const LEAST_DATA_LIMIT_MB = 4096;
+/** A Ctrl-C in the host's terminal goes to its whole process group: runners must outlive it, to finish what is in flight. */
+const OWN_GROUP = true;
 const NOBODY = 65534;
 const JAIL_NODE = '/bin/node';
 const JAIL_IMAGE = '/runner';
@@ -52,8 +48,6 @@ export interface Jail {
 
 export interface JailParts {
   readonly image: RunnerImage;
-  /** The largest resident memory that any account may have, in MiB. */
-  readonly processMemoryMb: number;
 }
 
 /** Node, as a runner gets it: no file but the image's, no children, no workers, no debugger. */
@@ -78,6 +72,7 @@ export function plainJail({ image }: JailParts, reason: string): Jail {
       const child = spawn(process.execPath, nodeArguments(image.dir, [image.entry]), {
         cwd: image.dir,
         env: {},
+        detached: OWN_GROUP,
         stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       });
       return { child, pid: pidOf(child) };
@@ -104,10 +99,7 @@ export interface BubblewrapJail extends Jail {
  * `nobody`: a host that runs as root starts bubblewrap as nobody, so that an escape from the namespaces is nobody too; a host that
  * does not run as root has no choice but `same`.
  */
-export async function bubblewrapJail(
-  { image, processMemoryMb }: JailParts,
-  user: OuterUser,
-): Promise<BubblewrapJail> {
+export async function bubblewrapJail({ image }: JailParts, user: OuterUser): Promise<BubblewrapJail> {
   if (process.platform !== 'linux') throw new Error(`bubblewrap needs Linux; this is ${process.platform}`);
   const arch = seccompArch();
   if (!arch) throw new Error(`there is no system call filter for ${process.arch}`);
@@ -117,15 +109,7 @@ export async function bubblewrapJail(
   await writeFile(filterPath, seccompFilter(arch));
   await openToAll(image.dir);
 
-  const dataBytes = Math.max(LEAST_DATA_LIMIT_MB, 2 * processMemoryMb) * MiB;
-  const limits = [
-    '--core=0',
-    '--fsize=0',
-    '--memlock=0',
-    '--msgqueue=0',
-    `--nofile=${MAX_DESCRIPTORS}`,
-    `--data=${dataBytes}`,
-  ];
+  const limits = ['--core=0', '--fsize=0', '--memlock=0', '--msgqueue=0', `--nofile=${MAX_DESCRIPTORS}`];
   const wall = [
     ...['--unshare-user', '--unshare-all', '--die-with-parent', '--new-session', '--as-pid-1'],
     ...['--clearenv', '--cap-drop', 'ALL', '--hostname', 'runner'],
@@ -151,6 +135,7 @@ export async function bubblewrapJail(
           cwd: '/',
           // Only for finding the two programs; `--clearenv` keeps it from the runner.
           env: { PATH: process.env.PATH ?? ['/usr/bin', '/bin'].join(delimiter) },
+          detached: OWN_GROUP,
           stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', filter],
           ...identity,
         },

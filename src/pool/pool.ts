@@ -2,7 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
-import { DEFAULT_LIMITS } from '../config/limits.ts';
 import { failure } from '../protocol/outcome.ts';
 import type { GuestServices } from '../services/types.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -97,8 +96,7 @@ class RunnerPool implements Pool {
     try {
       this.#imageDir = await mkdtemp(join(tmpdir(), 'isolambda-runner-'));
       const image = await buildImage(this.#imageDir, RUNNER_V8_FLAGS);
-      const processMemoryMb = config.limits.process_memory_mb ?? DEFAULT_LIMITS.process_memory_mb;
-      this.#jail = await chooseJail({ image, processMemoryMb }, { mode: config.jail, production });
+      this.#jail = await chooseJail({ image }, { mode: config.jail, production });
     } catch (error) {
       await this.close(0);
       throw error;

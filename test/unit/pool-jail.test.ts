@@ -7,7 +7,7 @@ import { parseLdd } from '../../src/pool/libraries.ts';
 import { createPool } from '../../src/pool/pool.ts';
 import { poolParts } from '../scripted-runner/pool.ts';
 
-const parts = { image: { dir: '/image', entry: '/image/runner.cjs' }, processMemoryMb: 512 };
+const parts = { image: { dir: '/image', entry: '/image/runner.cjs' } };
 
 /** bubblewrap that fails for the users named. */
 const bubblewrap =

@@ -20,7 +20,9 @@ interface EchoClientOptions {
 
 export function echoClientCommand(): Command {
   const command = new Command('echo-client')
-    .description('Call an echo lambda over AMQP many times: check every reply against its request, and print throughput and latency.')
+    .description(
+      'Call an echo lambda over AMQP many times: check every reply against its request, and print throughput and latency.',
+    )
     .option('-u, --url <url>', 'broker (default: AMQP_URL, else the local one)')
     .option('-q, --queue <name>', 'queue', 'echo-processor')
     .option('-n, --count <n>', 'calls', wholeNumber(1, 'calls'), 1_000_000)
@@ -28,15 +30,32 @@ export function echoClientCommand(): Command {
     .option('--payload <bytes>', 'bytes of each request', wholeNumber(1, 'bytes'), 11)
     .option('--json', 'send JSON instead of bytes')
     .option('-t, --tracing', 'send a W3C traceparent with each call')
-    .option('--timeout <ms>', 'a call without a reply for this long is missing', wholeNumber(1, 'milliseconds'), 30_000)
-    .addOption(new Option('--format <format>', 'of what is printed at the end').choices(['text', 'json']).default('text'));
-  examples(command, ['isolambda echo-client -n 100000'], ['isolambda echo-client --json --in-flight 1 -n 5000']);
+    .option(
+      '--timeout <ms>',
+      'a call without a reply for this long is missing',
+      wholeNumber(1, 'milliseconds'),
+      30_000,
+    )
+    .addOption(
+      new Option('--format <format>', 'of what is printed at the end')
+        .choices(['text', 'json'])
+        .default('text'),
+    );
+  examples(
+    command,
+    ['isolambda echo-client -n 100000'],
+    ['isolambda echo-client --json --in-flight 1 -n 5000'],
+  );
   return command.action(echo);
 }
 
 async function echo(options: EchoClientOptions): Promise<void> {
   const terminal = createTerminal({ json: options.format === 'json' });
-  const client = new RpcClient({ url: options.url ?? process.env.AMQP_URL ?? DEFAULT_AMQP_URL, timeoutMs: options.timeout, name: 'isolambda echo-client' });
+  const client = new RpcClient({
+    url: options.url ?? process.env.AMQP_URL ?? DEFAULT_AMQP_URL,
+    timeoutMs: options.timeout,
+    name: 'isolambda echo-client',
+  });
   const progress = terminal.progress(`calling ${options.queue}`);
   try {
     await client.connect();
@@ -48,11 +67,18 @@ async function echo(options: EchoClientOptions): Promise<void> {
       payloadBytes: options.payload,
       json: options.json === true,
       tracing: options.tracing === true,
-      onProgress: (done) => progress.update(`${bar(done / options.count)} ${done.toLocaleString('en')} of ${options.count.toLocaleString('en')}`),
+      onProgress: (done) =>
+        progress.update(
+          `${bar(done / options.count)} ${done.toLocaleString('en')} of ${options.count.toLocaleString('en')}`,
+        ),
     });
     progress.end();
     terminal.answer(report, () => reportText(report));
-    if (report.wrong + report.failed > 0) throw new CommandError('failed', `${report.wrong} replies were wrong, ${report.failed} calls failed: ${report.firstError}`);
+    if (report.wrong + report.failed > 0)
+      throw new CommandError(
+        'failed',
+        `${report.wrong} replies were wrong, ${report.failed} calls failed: ${report.firstError}`,
+      );
   } finally {
     progress.end();
     await client.close();

@@ -33,19 +33,38 @@ export function runCommand(): Command {
         'and what it returns is sent to reply_to with the correlation_id of the request.\n' +
         'Without a module it echoes. Needs no host.',
     )
-    .argument('[<module>[:<handler>]]', 'a file, a folder with lambda_main, or a zip; and the export to call (default: lambda_handler)')
-    .option('-u, --url <url>', 'broker: amqp://[user:password@]host[:port][/vhost][?option=value&...] (default: AMQP_URL, else the local broker)')
+    .argument(
+      '[<module>[:<handler>]]',
+      'a file, a folder with lambda_main, or a zip; and the export to call (default: lambda_handler)',
+    )
+    .option(
+      '-u, --url <url>',
+      'broker: amqp://[user:password@]host[:port][/vhost][?option=value&...] (default: AMQP_URL, else the local broker)',
+    )
     .option('-q, --queue <name>', "queue (default: the module's QUEUE_NAME, else echo-processor)")
-    .option('-t, --tracing', 'trace to the OTLP endpoint in OTEL_EXPORTER_OTLP_ENDPOINT (default: http://127.0.0.1:4318)')
+    .option(
+      '-t, --tracing',
+      'trace to the OTLP endpoint in OTEL_EXPORTER_OTLP_ENDPOINT (default: http://127.0.0.1:4318)',
+    )
     .option('-p, --profiling', 'profile the isolate, and write a .cpuprofile at the end')
     .option('--durable', 'declare the queue durable')
     .option('--quorum', 'declare a quorum queue')
     .option('--passive', 'declare nothing: the queue must be there')
-    .option('--concurrency <n>', 'messages served at once; 1 is the blocking runtime', wholeNumber(1, 'messages'), 100)
+    .option(
+      '--concurrency <n>',
+      'messages served at once; 1 is the blocking runtime',
+      wholeNumber(1, 'messages'),
+      100,
+    )
     .option('--memory <mb>', 'heap of the isolate', wholeNumber(8, 'MiB'), 128)
     .option('--timeout <ms>', 'time of one call', wholeNumber(10, 'milliseconds'), 30_000)
     .option('--grace <ms>', 'time that running calls have on SIGTERM', wholeNumber(0, 'milliseconds'), 10_000)
-    .option('--egress <rule>', 'where fetch may go: host[:port], *.host, address or range; may be given again', (rule: string, before: string[]) => [...before, rule], [])
+    .option(
+      '--egress <rule>',
+      'where fetch may go: host[:port], *.host, address or range; may be given again',
+      (rule: string, before: string[]) => [...before, rule],
+      [],
+    )
     .option('--stack-traces', 'error replies hold the stack')
     .option('--log-level <level>', 'debug, info, warn, error or silent', 'info');
   examples(
@@ -73,7 +92,13 @@ async function run(module: string | undefined, options: RunCommandOptions): Prom
     handler: name?.handler,
     url: options.url ?? process.env.AMQP_URL ?? DEFAULT_AMQP_URL,
     queue: options.queue,
-    queueKind: options.passive ? 'passive' : options.quorum ? 'quorum' : options.durable ? 'durable' : 'transient',
+    queueKind: options.passive
+      ? 'passive'
+      : options.quorum
+        ? 'quorum'
+        : options.durable
+          ? 'durable'
+          : 'transient',
     concurrency: options.concurrency,
     memoryMb: options.memory,
     timeoutMs: options.timeout,
@@ -87,9 +112,15 @@ async function run(module: string | undefined, options: RunCommandOptions): Prom
     },
     log,
   });
-  process.stdout.write(`${paint('green', '✓')} serving ${name?.path ?? 'echo'} on queue ${lambda.queue} (jail: ${lambda.jail})\n`);
+  process.stdout.write(
+    `${paint('green', '✓')} serving ${name?.path ?? 'echo'} on queue ${lambda.queue} (jail: ${lambda.jail})\n`,
+  );
   closeWithGrace(
-    { delay: options.grace + CLOSE_MARGIN_MS, logger: false, onSecondSignal: () => log.warn('second signal: stopping at once') },
+    {
+      delay: options.grace + CLOSE_MARGIN_MS,
+      logger: false,
+      onSecondSignal: () => log.warn('second signal: stopping at once'),
+    },
     async ({ err }) => {
       if (err) log.error({ err }, 'a fault of the runtime: stopping');
       await lambda.stop(options.grace);

@@ -25,7 +25,9 @@ const MAIN = /^lambda_main\.(ts|js|mjs)$/;
  * Throws CommandError `notFound` where there is none: it never falls back to another lambda.
  */
 export function moduleArchive(name: string): Uint8Array {
-  const found = [name, name.replaceAll('.', '/')].flatMap((base) => SUFFIXES.map((suffix) => base + suffix)).find((path) => existsSync(path));
+  const found = [name, name.replaceAll('.', '/')]
+    .flatMap((base) => SUFFIXES.map((suffix) => base + suffix))
+    .find((path) => existsSync(path));
   if (found === undefined) {
     throw new CommandError('notFound', `there is no module ${name}`, {
       mend: `Name a file (${name}.ts or .js), a folder that holds lambda_main.ts, or a zip made by isolambda pack.`,
@@ -42,6 +44,7 @@ export function moduleArchive(name: string): Uint8Array {
 
 /** What runs where no module is named: the request comes back as it is. */
 export function echoArchive(): Uint8Array {
-  const source = '/** Gives the event back. */\nexport function lambda_handler(event: unknown): unknown {\n  return event;\n}\n';
+  const source =
+    '/** Gives the event back. */\nexport function lambda_handler(event: unknown): unknown {\n  return event;\n}\n';
   return zipFiles([{ path: 'lambda_main.ts', bytes: Buffer.from(source) }]);
 }
