@@ -91,6 +91,19 @@ describe('the commands against a host', { timeout: 120_000 }, () => {
     assert.match(await ok(['status', 'greet']), /greet is running[^]*version {2}2/);
   });
 
+  test('the way of the tutorial: init, deploy, call, change, deploy again', async (t) => {
+    const cwd = tempFolder(t);
+    await ok(['init', 'my-lambda'], { cwd });
+    await ok(['deploy', 'my-lambda'], { cwd });
+    const call = async (): Promise<unknown> =>
+      JSON.parse(await ok(['invoke', 'my-lambda', '-d', '{"name": "Ada"}']));
+    assert.deepEqual(await call(), { greeting: 'Hello, Ada!' });
+    writeFileSync(join(cwd, 'my-lambda/lambda_config.yml'), 'greeting: Good evening\n');
+    await ok(['deploy', 'my-lambda', '--update-existing'], { cwd });
+    assert.deepEqual(await call(), { greeting: 'Good evening, Ada!' });
+    await ok(['delete', 'my-lambda']);
+  });
+
   test('invoke prints what came, and its exit code says how it went', async () => {
     const refused = await cli(['invoke', 'greet', '-d', '{"name":"tea"}', '-i']);
     assert.equal(refused.code, EXIT.lambdaError.code);
@@ -119,12 +132,16 @@ describe('the commands against a host', { timeout: 120_000 }, () => {
   });
 
   test('what is not there is not found, by name and by id', async () => {
-    for (const command of ['invoke', 'status', 'delete'])
-      for (const lambda of ['nobody', '00000000-0000-4000-8000-000000000000']) {
-        const { code, stderr } = await cli([command, lambda]);
-        assert.equal(code, EXIT.notFound.code, `${command} ${lambda}: ${stderr}`);
-        assert.match(stderr, /isolambda list|GET \/1\/lambdas/);
-      }
+    const unknown = '00000000-0000-4000-8000-000000000000';
+    for (const [command, lambda] of [
+      ['invoke', unknown],
+      ['status', 'nobody'],
+      ['delete', unknown],
+    ] as const) {
+      const { code, stderr } = await cli([command, lambda]);
+      assert.equal(code, EXIT.notFound.code, `${command} ${lambda}: ${stderr}`);
+      assert.match(stderr, /isolambda list|GET \/1\/lambdas/);
+    }
   });
 
   test('a lambda that does not validate is refused with every problem, and not kept', async (t) => {
