@@ -116,8 +116,17 @@ export async function startBroker(): Promise<OwnBroker> {
   return broker;
 }
 
+/** The broker ends when its input does: so it does not outlive a test process that was killed. */
+const TIED_TO_US =
+  '"$0" </dev/null & broker=$!; exec 3<&0; (cat <&3 >/dev/null; kill $broker) & wait $broker';
+
 async function launch(env: NodeJS.ProcessEnv, cwd: string, port: number): Promise<ChildProcess> {
-  const server = spawn(join(BIN, 'rabbitmq-server'), [], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  const server = spawn('/bin/sh', ['-c', TIED_TO_US, join(BIN, 'rabbitmq-server')], {
+    env,
+    cwd,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  server.stdin.on('error', () => undefined);
   let output = '';
   const keep = (chunk: Buffer): void => void (output = (output + chunk.toString()).slice(-4_000));
   server.stdout.on('data', keep);
@@ -133,10 +142,9 @@ async function launch(env: NodeJS.ProcessEnv, cwd: string, port: number): Promis
 async function terminate(server: ChildProcess): Promise<void> {
   if (server.exitCode !== null || server.signalCode !== null) return;
   const exit = once(server, 'exit');
-  const kill = setTimeout(() => server.kill('SIGKILL'), STOP_MS);
-  server.kill('SIGTERM');
-  await exit;
-  clearTimeout(kill);
+  server.stdin?.end();
+  const ended = await Promise.race([exit, sleep(STOP_MS, undefined, { ref: false })]);
+  if (ended === undefined) throw new Error(`RabbitMQ (below process ${server.pid}) does not stop`);
 }
 
 /** A broker says something to a client that greets it in its protocol; a port that merely accepts is none. */
