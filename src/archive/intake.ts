@@ -6,7 +6,8 @@
 import AdmZip from 'adm-zip';
 import { error, quote } from './problem.ts';
 import type { Problem } from './types.ts';
-import { readZipDirectory, type ZipEntry, type ZipLimits } from './zip-directory.ts';
+import { readZipDirectory, type ZipEntry } from './zip-directory.ts';
+import type { ZipLimits } from './zip-format.ts';
 import { checkCollisions, checkName, isLitter } from './zip-names.ts';
 
 /** Files of an archive by their path: `lambda_main.ts`, `path/fileinpath1.ts`. */

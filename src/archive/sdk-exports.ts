@@ -23,6 +23,7 @@ export const SDK_EXPORTS: Readonly<Record<SdkPart, readonly string[]>> = {
     'QueryParamOptions',
     'RequestHeaders',
     'RequestInvalid',
+    'RequestSignal',
     'ResponseOptions',
     'RpcContext',
     'ServiceClient',
