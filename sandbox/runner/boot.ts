@@ -2,8 +2,8 @@ import type IsolatedVm from 'isolated-vm';
 import { randomBytes } from 'node:crypto';
 import type { Load } from '../../src/protocol/messages.ts';
 import { LAMBDA_SCRIPT, type Batch, type GuestSettings } from '../bridge/wire.ts';
-import type { RunnerContext } from './context.ts';
-import { bootFunction } from './guest-code.ts';
+import type { Ivm } from './addon.ts';
+import { bootFunction, type GuestCode } from './guest-code.ts';
 
 /** Bytes that the guest's random generator starts from. */
 const SEED_BYTES = 32;
@@ -19,7 +19,7 @@ export interface BootedGuest {
  * when it is told to start.
  */
 export async function bootGuest(
-  runner: Pick<RunnerContext, 'ivm' | 'guest'>,
+  runner: { readonly ivm: Ivm; readonly guest: GuestCode },
   isolate: IsolatedVm.Isolate,
   options: {
     readonly load: Load;

@@ -45,16 +45,18 @@ interface Globals {
   Response: new (body?: unknown) => GlobalResponse;
 }
 
+const ofGlobal = <K extends keyof Globals>(name: K): Globals[K] =>
+  Reflect.get(globalThis, name) as Globals[K];
+
 /** The platform of the globals, as they are when each is used. */
 export function globalPlatform(): Platform {
-  const web = globalThis as typeof globalThis & Globals;
   return {
-    newAbortController: () => new web.AbortController(),
+    newAbortController: () => new (ofGlobal('AbortController'))(),
     abortReason: (why) =>
       why === 'timeout'
-        ? new web.DOMException('The deadline of the request has passed.', 'TimeoutError')
-        : new web.DOMException('The caller went away.', 'AbortError'),
-    isResponse: (value) => typeof web.Response === 'function' && value instanceof web.Response,
+        ? new (ofGlobal('DOMException'))('The deadline of the request has passed.', 'TimeoutError')
+        : new (ofGlobal('DOMException'))('The caller went away.', 'AbortError'),
+    isResponse: (value) => value instanceof ofGlobal('Response'),
     async readResponse(value) {
       const response = value as GlobalResponse;
       return {
@@ -63,6 +65,6 @@ export function globalPlatform(): Platform {
         body: new Uint8Array(await response.arrayBuffer()),
       };
     },
-    streamOf: (bytes) => new web.Response(bytes).body,
+    streamOf: (bytes) => new (ofGlobal('Response'))(bytes).body,
   };
 }
