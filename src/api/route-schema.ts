@@ -16,7 +16,7 @@ export const TokenPath = closed({
 /** A path that takes no query, or only the operator's `account_id`. */
 export { ForAccount } from '../schemas/index.ts';
 
-const EVERY_ROUTE: readonly ErrorName[] = ['unauthorized', 'forbidden', 'internal'];
+const EVERY_ROUTE: readonly ErrorName[] = ['unauthorized', 'forbidden', 'too_many_failures', 'internal'];
 
 /** The replies of a route: its good ones, and the errors of the table that it can end with, by status. */
 export function replies<const R extends Record<number, TSchema>>(

@@ -1,6 +1,7 @@
 /** An archive and its parameters, as a multipart form or as the zip itself. */
 import '@fastify/multipart';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Readable } from 'node:stream';
 import { IsolambdaError } from '../errors/error.ts';
 import { checker } from '../schemas/check.ts';
 import {
@@ -39,7 +40,7 @@ export async function readUpload(request: FastifyRequest, archiveBytes: number):
     return readForm(request, archiveBytes);
   }
   const { body, query } = request;
-  if (!isByteStream(body))
+  if (!(body instanceof Readable))
     throw new IsolambdaError(
       'unsupported_media_type',
       'send the archive as the part "archive" of multipart/form-data, or as an application/zip body',
@@ -67,21 +68,36 @@ async function readForm(request: FastifyRequest, archiveBytes: number): Promise<
       fieldNameSize: 64,
     },
   });
-  for await (const part of parts) {
-    if (part.type === 'file') archive = await archiveOf(part.toBuffer(), archiveBytes);
-    else if (part.fieldname !== 'parameters' && part.fieldname !== 'deploy_parameters')
-      throw new IsolambdaError(
-        'bad_request',
-        `unknown part ${JSON.stringify(part.fieldname)}: archive, parameters and deploy_parameters are known`,
-      );
-    else if (part.valueTruncated)
-      throw new IsolambdaError('bad_request', `${part.fieldname}: is larger than ${FIELD_BYTES} bytes`);
-    else if (Object.hasOwn(fields, part.fieldname))
-      throw new IsolambdaError('bad_request', `the part ${part.fieldname} came twice`);
-    else fields[part.fieldname] = part.value;
+  try {
+    for await (const part of parts) {
+      if (part.type === 'file') archive = await archiveOf(part.toBuffer(), archiveBytes);
+      else if (part.fieldname !== 'parameters' && part.fieldname !== 'deploy_parameters')
+        throw new IsolambdaError(
+          'bad_request',
+          `unknown part ${JSON.stringify(part.fieldname)}: archive, parameters and deploy_parameters are known`,
+        );
+      else if (part.valueTruncated)
+        throw new IsolambdaError('bad_request', `${part.fieldname}: is larger than ${FIELD_BYTES} bytes`);
+      else if (Object.hasOwn(fields, part.fieldname))
+        throw new IsolambdaError('bad_request', `the part ${part.fieldname} came twice`);
+      else fields[part.fieldname] = part.value;
+    }
+  } catch (error) {
+    // Parts that nobody reads would hold the rest of the form, and with it the connection, for ever.
+    request.raw.unpipe();
+    request.raw.resume();
+    throw formError(error);
   }
   if (!archive) throw new IsolambdaError('bad_request', 'the part "archive" is missing: it holds the zip');
   return { archive, ...checked(fields) };
+}
+
+/** The form's parser throws plain errors at a form that is cut off, or has no boundary: those are the client's. */
+function formError(error: unknown): unknown {
+  const known = error instanceof IsolambdaError || !(error instanceof Error) || 'statusCode' in error;
+  return known
+    ? error
+    : new IsolambdaError('bad_request', `the form can't be read: ${error.message.slice(0, 200)}`);
 }
 
 async function archiveOf(read: Promise<Buffer>, archiveBytes: number): Promise<Uint8Array> {
@@ -117,17 +133,19 @@ function json(given: unknown, where: string): unknown {
   }
 }
 
-type ByteStream = AsyncIterable<Uint8Array>;
-const isByteStream = (body: unknown): body is ByteStream =>
-  typeof body === 'object' && body !== null && Symbol.asyncIterator in body;
-
-async function readBytes(stream: ByteStream, limit: number): Promise<Uint8Array> {
+async function readBytes(stream: Readable, limit: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of stream) {
+  for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
     bytes += chunk.byteLength;
-    if (bytes > limit) throw tooLarge(limit);
+    if (bytes > limit) break;
     chunks.push(chunk);
+  }
+  if (bytes > limit) {
+    // The rest is read and dropped, so that its sender gets the reply; the request's deadline ends that.
+    // Only now: while the loop listens, the stream would not flow.
+    stream.resume();
+    throw tooLarge(limit);
   }
   return Buffer.concat(chunks, bytes);
 }

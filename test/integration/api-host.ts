@@ -16,6 +16,7 @@ import { LambdaApi } from '../../src/client/index.ts';
 import { compileConfig, type ConfigSources } from '../../src/config/config.ts';
 import { createDeployer } from '../../src/deploy/deployer.ts';
 import type { Deployer } from '../../src/deploy/types.ts';
+import { createAuthenticator } from '../../src/gateway/http/authenticator.ts';
 import { installErrorHandler } from '../../src/gateway/http/errors.ts';
 import { createHttpServer } from '../../src/gateway/http/server.ts';
 import type { InstanceStatus, Pool } from '../../src/pool/types.ts';
@@ -78,7 +79,12 @@ export async function startApiHost({
   const deployer = createDeployer({ store, registry, builder, pool, config, log });
   const logs = createLogStore({ dir: join(dataDir, 'logs') });
   const faults: unknown[] = [];
-  const app = await createHttpServer({ registry, authMode, headerBytes: 16 * 1024 });
+  const app = createHttpServer({
+    authenticator: createAuthenticator({ registry, mode: authMode }),
+    // Lambdas are called in the end-to-end tests.
+    lambdaEdge: () => false,
+    headerBytes: 16 * 1024,
+  });
   installErrorHandler(app, { error: (fields) => void faults.push(fields) });
   extend?.(app);
   await app.register(managementApi, {
@@ -116,7 +122,10 @@ export async function startApiHost({
       return { accountId, token, api: client(token) };
     },
     async close() {
+      // A connection whose refused body was still being dropped is idle only later.
+      const idle = setInterval(() => app.server.closeIdleConnections(), 20);
       await app.close();
+      clearInterval(idle);
       await deployer.close();
       await builder.close();
       await logs.flush();
