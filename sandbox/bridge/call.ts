@@ -8,3 +8,8 @@ const MAX_BODY_BYTES = 64 * 1024 * 1024;
 export function acceptBridgeCall(head: string, body: string | Uint8Array): boolean {
   return head.length <= MAX_HEAD_CHARS && body.length <= MAX_BODY_BYTES;
 }
+
+/** Whether the guest could not say which invocation asks: several were in the entry, and the call came after an `await`. */
+export function isOfUnknownOwner(head: string): boolean {
+  return head.startsWith('{"bridge":"fetch","invocation":0,');
+}

@@ -2,6 +2,8 @@ import { failure, isFailureKind, type Failure } from '../../src/protocol/outcome
 import type { GuestFailure } from './wire.ts';
 
 const MAX_DETAIL_CHARS = 8 * 1024;
+/** As the protocol has it for log lines. */
+const MAX_REQUEST_ID_CHARS = 128;
 
 export interface AcceptedFailure {
   /** As the host gets it, without the stack: that is shown only where the lambda asks for it. */
@@ -29,7 +31,7 @@ export function acceptFailure(head: string, stacks: { map(stack: string): string
         })
       : failure('internal', 'the guest told a failure of no known kind'),
     stack: typeof stack === 'string' ? stacks.map(stack) : undefined,
-    requestId: text(requestId),
+    requestId: text(requestId)?.slice(0, MAX_REQUEST_ID_CHARS),
   };
 }
 

@@ -35,7 +35,9 @@ export interface BridgeCalls {
 
 interface Pending {
   readonly id: number;
-  readonly request: BridgeRequest;
+  readonly owner: number;
+  readonly head: string;
+  readonly body: string | Uint8Array;
   readonly resolve: (answer: BridgeAnswer) => void;
   readonly reject: (error: Error) => void;
   sent: boolean;
@@ -54,26 +56,9 @@ export function createBridgeCalls(
   let nextId = 1;
 
   const send = (call: Pending): void => {
-    const { request } = call;
     call.sent = true;
     running++;
-    let headers = '';
-    for (const pair of request.headers) {
-      headers += `${headers === '' ? '' : ','}${JsonStringify(`${pair[0]}`)},${JsonStringify(`${pair[1]}`)}`;
-    }
-    const head =
-      `{"bridge":"${request.bridge}","invocation":${request.invocation},"method":${JsonStringify(request.method)}` +
-      `,"url":${JsonStringify(request.url)},"headers":[${headers}]` +
-      (request.service === undefined ? '' : `,"service":${JsonStringify(request.service)}`) +
-      (request.redirect === undefined ? '' : `,"redirect":${JsonStringify(request.redirect)}`) +
-      '}';
-    const { body } = request;
-    outbox.add(
-      FromGuest.bridgeCall,
-      call.id,
-      head,
-      body === undefined ? '' : typeof body === 'string' ? body : copyOf(body),
-    );
+    outbox.add(FromGuest.bridgeCall, call.id, call.head, call.body);
   };
   const next = (): void => {
     while (running < limits.fetch_concurrency) {
@@ -102,7 +87,16 @@ export function createBridgeCalls(
         );
       }
       return new Promise((resolve, reject) => {
-        const call: Pending = { id: nextId++, request, resolve, reject, sent: false };
+        const call: Pending = {
+          id: nextId++,
+          owner: request.invocation,
+          // Made now, because what is wrong with the tenant's values must reject this call and touch nothing else.
+          head: headOf(request),
+          body: bodyOf(request.body),
+          resolve,
+          reject,
+          sent: false,
+        };
         pending[call.id] = call;
         onStop?.((reason) => {
           if (pending[call.id] === undefined) return;
@@ -116,7 +110,7 @@ export function createBridgeCalls(
     tell(bridge, invocation, body) {
       outbox.add(FromGuest.bridgeCall, nextId++, `{"bridge":"${bridge}","invocation":${invocation}}`, body);
     },
-    ownerOf: (id) => pending[id]?.request.invocation ?? 0,
+    ownerOf: (id) => pending[id]?.owner ?? 0,
     answered(id, head, body) {
       const call = pending[id];
       if (call === undefined) return;
@@ -146,13 +140,39 @@ export function createBridgeCalls(
       if (running === 0 && queue.length === 0) return;
       for (const id in pending) {
         const call = pending[id]!;
-        if (call.request.invocation !== invocation) continue;
+        if (call.owner !== invocation) continue;
         drop(call);
         call.reject(new PlainError('the request that this call belongs to has ended'));
       }
     },
   };
 }
+
+/** As long as the protocol lets them be. */
+const MAX_URL_CHARS = 16_384;
+const MAX_METHOD_CHARS = 32;
+
+function headOf(request: BridgeRequest): string {
+  const url = `${request.url}`;
+  const method = `${request.method}`;
+  if (url.length > MAX_URL_CHARS)
+    throw new PlainError(`the URL has ${url.length} characters; allowed are ${MAX_URL_CHARS}`);
+  if (method.length > MAX_METHOD_CHARS) throw new PlainError('the method is no method of HTTP');
+  let headers = '';
+  for (const pair of request.headers) {
+    headers += `${headers === '' ? '' : ','}${JsonStringify(`${pair[0]}`)},${JsonStringify(`${pair[1]}`)}`;
+  }
+  return (
+    `{"bridge":"${request.bridge}","invocation":${request.invocation},"method":${JsonStringify(method)}` +
+    `,"url":${JsonStringify(url)},"headers":[${headers}]` +
+    (request.service === undefined ? '' : `,"service":${JsonStringify(request.service)}`) +
+    (request.redirect === undefined ? '' : `,"redirect":${JsonStringify(request.redirect)}`) +
+    '}'
+  );
+}
+
+const bodyOf = (body: string | Uint8Array | undefined): string | Uint8Array =>
+  body === undefined ? '' : typeof body === 'string' ? body : copyOf(body);
 
 /** Bytes of their own: a view would take the whole buffer behind it across. */
 export function copyOf(bytes: Uint8Array): Uint8Array {

@@ -28,7 +28,7 @@ export function textOrBytes(body: Buffer): string | Uint8Array {
  */
 export class Intake {
   readonly #limitUs: number;
-  readonly #single: boolean;
+  #single: boolean;
   #items: Item[] = [];
   #meanUs: number | undefined;
 
@@ -43,6 +43,11 @@ export class Intake {
 
   push(item: Item): void {
     this.#items.push(item);
+  }
+
+  /** From now on one item an entry: what runs then is certain to be that one's. */
+  oneByOne(): void {
+    this.#single = true;
   }
 
   /** Takes an item back that has not entered; true where it was there. */

@@ -4,7 +4,7 @@ import type { IsolateGone, Load, LogLine, Unload } from '../../src/protocol/mess
 import { failure, type Failure } from '../../src/protocol/outcome.ts';
 import { FromGuest, ITEM_SLOTS, MARKER_SLOTS, Marker, ToGuest, TOUCHED_MAX } from '../bridge/wire.ts';
 import { acceptFailure, type AcceptedFailure } from '../bridge/failure.ts';
-import { acceptBridgeCall } from '../bridge/call.ts';
+import { acceptBridgeCall, isOfUnknownOwner } from '../bridge/call.ts';
 import { acceptReply } from '../bridge/reply.ts';
 import { freshBytes } from '../bridge/random.ts';
 import { acceptWakeDelay } from '../bridge/timer.ts';
@@ -303,6 +303,9 @@ export class GuestIsolate implements Watched {
         return this.#appendLog(head, id);
       case FromGuest.bridgeCall:
         if (acceptBridgeCall(head, body)) {
+          // Outward requests are counted for each invocation, so whose they are is worth more than batches.
+          if (this.#state === 'running' && this.flights.size > 0 && isOfUnknownOwner(head))
+            this.#intake.oneByOne();
           this.#context.connection.send(FrameType.bridgeCall, this.id, id >>> 0, 0, head, body);
         }
         return;
@@ -428,14 +431,15 @@ export class GuestIsolate implements Watched {
   #drain(unload: Unload): void {
     this.#state = 'draining';
     if (this.flights.size === 0) return this.#stop();
-    this.#stopTimer = setTimeout(() => {
-      const failed = JSON.stringify(
-        failure('draining', `still running after the grace time of ${unload.graceMs} ms`, {
-          retryAfterMs: RETRY_AFTER_MS,
-        }),
-      );
-      for (const id of [...this.flights.keys()]) this.#result(id, failed, '');
-    }, unload.graceMs);
+    this.#stopTimer = setTimeout(
+      () => this.#cutOffAll(`still running after the grace time of ${unload.graceMs} ms`),
+      unload.graceMs,
+    );
+  }
+
+  #cutOffAll(detail: string): void {
+    const failed = JSON.stringify(failure('draining', detail, { retryAfterMs: RETRY_AFTER_MS }));
+    for (const id of [...this.flights.keys()]) this.#result(id, failed, '');
   }
 
   #stop(): void {
@@ -460,6 +464,7 @@ export class GuestIsolate implements Watched {
     this.#profile = undefined;
     const send = (body: string): void => {
       if (this.#isGone()) return;
+      this.#cutOffAll('the lambda was stopped');
       this.#context.connection.send(FrameType.unloaded, this.id, 0, 0, head, body);
       this.#end();
     };

@@ -260,3 +260,66 @@ test('service clients and fetch are bridge calls, answered, refused, counted and
   assert.match(String(results[3]), /refused by the host/);
   assert.match(String(results[4]), /more than 4 outward requests/);
 });
+
+test('a call with values that can’t be sent fails alone, and takes no place', async (t) => {
+  const runner = await startRunner(t);
+  const isolate = await runner.load(
+    `exports.main = async (request) => {
+      const { events } = request.clients;
+      const bad = await Promise.allSettled([
+        events.get('/' + 'x'.repeat(20000)),
+        events.get(Symbol('path')),
+        events.get('/a', { headers: { a: Symbol('value') } }),
+        events.get({ toString() { throw new Error('no path') } }),
+        events.post('/a', { json: 1, body: '1' }),
+        fetch('http://a.test/', { method: 'x'.repeat(100) }),
+      ]);
+      const good = await events.get('/good');
+      return [bad.map(({ status }) => status), good.status];
+    };`,
+    { services: { events: { address: 'http://events', methods: {} } }, limits: { fetch_concurrency: 1 } },
+  );
+  const id = runner.startInvoke(isolate);
+  const call = await runner.next('bridgeCall');
+  assert.equal(call.head.url, '/good');
+  runner.bridgeReply(isolate, call.id, { ok: true, status: 204, headers: [], url: '', redirected: false });
+  assert.deepEqual((await runner.result(id)).json, [Array.from({ length: 6 }, () => 'rejected'), 204]);
+});
+
+test('once a fetch came from nobody knows whom, invocations enter one by one, and every fetch has its owner', async (t) => {
+  const runner = await startRunner(t);
+  const isolate = await runner.load(
+    `exports.main = async (request) => { await null; return (await fetch('http://a.test/' + request.text())).status; };`,
+  );
+  const answer = async (ids: number[]): Promise<number[]> => {
+    const owners: number[] = [];
+    for (const _ of ids) {
+      const call = await runner.next('bridgeCall');
+      owners.push(call.head.invocation);
+      runner.bridgeReply(isolate, call.id, {
+        ok: true,
+        status: 200,
+        headers: [],
+        url: '',
+        redirected: false,
+      });
+    }
+    for (const id of ids) assert.equal((await runner.result(id)).json, 200);
+    return owners;
+  };
+  const together = (): number[] => {
+    const ids: number[] = [];
+    runner.together(() => {
+      for (let i = 0; i < 4; i++) ids.push(runner.startInvoke(isolate, { body: String(i) }));
+    });
+    return ids;
+  };
+  const alone = [runner.startInvoke(isolate)];
+  assert.deepEqual(await answer(alone), alone);
+  assert.ok((await answer(together())).includes(0), 'in a batch the owners are not known');
+  const ids = together();
+  assert.deepEqual(
+    (await answer(ids)).sort((a, b) => a - b),
+    ids,
+  );
+});

@@ -1,3 +1,4 @@
+import { utf8Length } from './bytes.ts';
 import { clientsFactory, SERVICE_NAMES, type ServiceDescription } from './clients.ts';
 import { deepFreeze, maskSecrets } from './configuration.ts';
 import { createHandler, LambdaUserHandler } from './handler.ts';
@@ -154,7 +155,7 @@ export function createLambda(exports: Readonly<Record<string, unknown>>, options
       route: pattern.pattern,
       methods: methods.map((method) => method.toUpperCase()),
     })),
-    queueName: typeof exports['QUEUE_NAME'] === 'string' ? exports['QUEUE_NAME'] : undefined,
+    queueName: queueNameOf(exports['QUEUE_NAME']),
     async start() {
       scope.userCtx = createUserCtx(exports['UserCtx']);
       await scope.userCtx?.onStart?.();
@@ -202,6 +203,13 @@ function entryOf(exports: Readonly<Record<string, unknown>>, name: string): Entr
   throw new Error(
     `lambda_main exports no function "${name}": export it, as in "export async function ${name}(...)"`,
   );
+}
+
+/** RabbitMQ's names are of 255 bytes at most. */
+function queueNameOf(name: unknown): string | undefined {
+  if (typeof name !== 'string') return undefined;
+  if (utf8Length(name) > 255) throw new Error(`QUEUE_NAME has ${utf8Length(name)} bytes; allowed are 255`);
+  return name;
 }
 
 function createUserCtx(UserCtx: unknown): UserCtx | undefined {
