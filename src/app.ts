@@ -66,7 +66,9 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
     const egress = owned(createEgress(), (part) => part.close());
     const clients = owned(createServiceClients(config.services), (part) => part.close());
     const services = createGuestServices({ egress, clients, logs });
-    const builder = owned(createBuilder({ config, log }), (part) => part.close());
+    const builder = owned(createBuilder({ config, log, imageDir: join(dataDir, 'builder') }), (part) =>
+      part.close(),
+    );
     const pool = owned(createPool({ config, services, log }), (part) => part.close(config.shutdownGraceMs));
     await pool.start();
     const deployer = owned(createDeployer({ store, registry, builder, pool, config, log }), (part) =>
@@ -137,7 +139,10 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
           await rm(hostFile, { force: true });
           await deployer.close();
           // New connections are refused from here on; what came in is served, up to the grace time.
-          await withinMs(config.shutdownGraceMs, Promise.all([app.close(), queues?.stop(config.shutdownGraceMs), invoke.idle()]));
+          await withinMs(
+            config.shutdownGraceMs,
+            Promise.all([app.close(), queues?.stop(config.shutdownGraceMs), invoke.idle()]),
+          );
           invoke.drain();
           await unwind();
         })()),

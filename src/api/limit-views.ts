@@ -1,5 +1,5 @@
 import { effectiveLimits, LIMIT_KEYS, LIMITS, type LimitKey, type PartialLimits } from '../config/limits.ts';
-import type { InstanceStatus } from '../pool/types.ts';
+import type { LambdaStatus } from '../deploy/types.ts';
 import type { LambdaEntry, QuotaView } from '../registry/types.ts';
 import type { LimitView, LimitViews } from '../schemas/index.ts';
 
@@ -11,7 +11,7 @@ export const accountLimitViews = (quota: QuotaView, used: PartialLimits): LimitV
 export function lambdaLimitViews(
   lambda: LambdaEntry,
   quota: QuotaView,
-  instances: readonly InstanceStatus[],
+  instances: readonly LambdaStatus['instances'][number][],
 ): LimitViews {
   const wishes = lambda.deployParameters.limits;
   const inForce = effectiveLimits(quota.ceilings, quota.quota, wishes);
@@ -41,7 +41,7 @@ const decided = ({ defaults, ceilings, quota }: QuotaView, key: LimitKey) => ({
 const MiB = 1024 * 1024;
 
 /** A heap limit holds for each isolate, so the fullest counts; invocations in flight count together. */
-function usedBy(instances: readonly InstanceStatus[]): PartialLimits {
+function usedBy(instances: readonly LambdaStatus['instances'][number][]): PartialLimits {
   const heapBytes = Math.max(0, ...instances.map((instance) => instance.heapBytes));
   return {
     memory_mb: Math.ceil(heapBytes / MiB),

@@ -11,6 +11,7 @@ import type { Problem } from './types.ts';
 export const ARCHIVE = 'archive';
 const SDK = 'sdk';
 const EMPTY = 'empty';
+const LAUNCHER = 'launcher';
 const ENTRY = 'entry';
 
 export interface ArchivePlugin {
@@ -83,6 +84,8 @@ export function archivePlugin(
         return { path: found.path, namespace: EMPTY };
       case 'sdk':
         return { path: found.part, namespace: SDK };
+      case 'launcher':
+        return { path: 'isolambda', namespace: LAUNCHER };
       case 'refused':
         return { errors: [{ text: found.problem.message, detail: found.problem }] };
       case 'missing':
@@ -100,6 +103,10 @@ export function archivePlugin(
       build.onLoad({ filter: /.*/, namespace: ENTRY }, () => ({ contents: entrySource, loader: 'js' }));
       build.onLoad({ filter: /.*/, namespace: SDK }, ({ path }) => ({
         contents: `module.exports = __isolambda[${JSON.stringify(path)}];`,
+        loader: 'js',
+      }));
+      build.onLoad({ filter: /.*/, namespace: LAUNCHER }, () => ({
+        contents: 'export const launch = () => undefined;',
         loader: 'js',
       }));
       build.onLoad({ filter: /.*/, namespace: EMPTY }, () => ({ contents: '', loader: 'js' }));

@@ -70,7 +70,7 @@ export const BUNDLE_OPTIONS = {
   logLimit: 200,
   jsx: 'automatic',
   // Vendored packages ask these of a bundler; an isolate has neither `process` nor `global`.
-  define: { 'process.env.NODE_ENV': '"production"', global: 'globalThis' },
+  define: { 'process.env.NODE_ENV': '"production"', 'import.meta.main': 'false', global: 'globalThis' },
   banner: { js: HEAD },
 } as const satisfies BuildOptions;
 

@@ -16,6 +16,7 @@ export type Resolution =
   | { readonly kind: 'file'; readonly path: string; readonly sideEffects: boolean }
   /** `"browser": { "fs": false }` of a package: an empty module. */
   | { readonly kind: 'empty'; readonly path: string }
+  | { readonly kind: 'launcher' }
   | { readonly kind: 'sdk'; readonly part: SdkPart }
   /** No way to name a file of the archive. */
   | { readonly kind: 'refused'; readonly problem: Problem }
@@ -93,6 +94,8 @@ export function createResolver(files: ArchiveFiles): ArchiveResolver {
       if (refused) return refused;
       const part = sdkPartOf(specifier);
       if (part === 'lambda-tools' || part === 'lambda-tools/tasks') return { kind: 'sdk', part };
+      // A module that serves itself calls `launch`; where it is served, that does nothing.
+      if (specifier === 'isolambda') return { kind: 'launcher' };
       const folder = importer.includes('/') ? `/${importer.slice(0, importer.lastIndexOf('/'))}` : '/';
       const found = lookUp(resolverFor(kind, isVendored(importer)), folder, specifier);
       if (found === false) return { kind: 'empty', path: specifier };

@@ -14,4 +14,3 @@ export type { ProxyCall, ProxyVerb } from './proxy.ts';
 export type { UploadCall } from './upload.ts';
 export type { WaitOptions } from './wait.ts';
 export type { LambdaApiOptions, Query } from './transport.ts';
-export * from './rpc.ts';

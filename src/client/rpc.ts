@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Channel, ChannelModel, Message } from 'amqplib';
-import { BrokerLink, toError, type TlsOptions } from '../gateway/amqp/connection.ts';
-import { parseBrokerUrl, type BrokerUrl } from '../gateway/amqp/url.ts';
-import { batchWrites } from '../gateway/amqp/write-batching.ts';
+import { BrokerLink, toError, type TlsOptions } from '../amqp/connection.ts';
+import { parseBrokerUrl, type BrokerUrl } from '../amqp/url.ts';
+import { batchWrites } from '../amqp/write-batching.ts';
 import { ConnectionLost, InvalidRequest, Timeout, Unroutable } from './rpc-errors.ts';
 import { decodeReply, encodePayload, type RpcReply } from './rpc-payload.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { backoffMs } from '../../src/gateway/amqp/connection.ts';
-import { DEFAULT_AMQP_URL, maskUrl, parseBrokerUrl } from '../../src/gateway/amqp/url.ts';
+import { backoffMs } from '../../src/amqp/connection.ts';
+import { DEFAULT_AMQP_URL, maskUrl, parseBrokerUrl } from '../../src/amqp/url.ts';
 
 test('the default URL: local broker, 20 attempts, at most 10 seconds apart, no heartbeat', () => {
   const { hostname, port, username, password, vhost, connectionAttempts, retryDelayMs, heartbeatS } =

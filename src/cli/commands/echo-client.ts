@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import { RpcClient } from '../../client/rpc.ts';
-import { DEFAULT_AMQP_URL } from '../../gateway/amqp/url.ts';
+import { DEFAULT_AMQP_URL } from '../../amqp/url.ts';
 import { runEchoLoad, type EchoReport } from '../echo-load.ts';
 import { CommandError } from '../command-error.ts';
 import { examples, wholeNumber } from '../options.ts';

@@ -86,7 +86,7 @@ async function run(module: string | undefined, options: RunCommandOptions): Prom
   let profile: Uint8Array | undefined;
   // Loaded here: a builder, a pool and an AMQP client that the other commands have no use for.
   const { runLambda } = await import('../../run.ts');
-  const { DEFAULT_AMQP_URL } = await import('../../gateway/amqp/url.ts');
+  const { DEFAULT_AMQP_URL } = await import('../../amqp/url.ts');
   const lambda = await runLambda({
     archive,
     handler: name?.handler,

@@ -9,7 +9,7 @@ import { deliveriesBefore } from './poison.ts';
 import { Prober } from './prober.ts';
 import type { Responder } from './responder.ts';
 import { consumersOf, declareQueue, refusesTransient, type QueueSpec } from './topology.ts';
-import { batchWrites } from './write-batching.ts';
+import { batchWrites } from '../../amqp/write-batching.ts';
 
 export interface ConsumerOptions {
   readonly queue: QueueSpec;

@@ -1,5 +1,5 @@
 import type { ChannelModel, ConfirmChannel, Options } from 'amqplib';
-import { batchWrites } from './write-batching.ts';
+import { batchWrites } from '../../amqp/write-batching.ts';
 import { codeOf } from './topology.ts';
 
 /** A reply on its way. */

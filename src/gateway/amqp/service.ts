@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DEFAULT_LIMITS } from '../../config/limits.ts';
 import { IsolambdaError } from '../../errors/error.ts';
-import { BrokerLink } from './connection.ts';
+import { BrokerLink } from '../../amqp/connection.ts';
 import { Consumer } from './consumer.ts';
 import { newCounts } from './counts.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -9,7 +9,7 @@ import { Publisher } from './publisher.ts';
 import { Responder } from './responder.ts';
 import { checkQueueName } from './topology.ts';
 import type { QueueServiceOptions, QueueServiceStats } from './types.ts';
-import { parseBrokerUrl } from './url.ts';
+import { parseBrokerUrl } from '../../amqp/url.ts';
 
 export type QueueServiceState = 'idle' | 'starting' | 'serving' | 'draining' | 'stopped' | 'failed';
 

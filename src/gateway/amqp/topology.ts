@@ -1,6 +1,6 @@
 import type { Channel, ChannelModel, Options } from 'amqplib';
 import { IsolambdaError } from '../../errors/error.ts';
-import { toError } from './connection.ts';
+import { toError } from '../../amqp/connection.ts';
 
 /**
  * transient: as the first AMQP runtime declared it: not durable, not exclusive, gone with its last consumer.

@@ -1,7 +1,7 @@
 import type { RpcHead } from '../../protocol/invocation.ts';
 import type { Outcome } from '../../protocol/outcome.ts';
 import type { Logger } from '../../telemetry/log.ts';
-import type { TlsOptions } from './connection.ts';
+import type { TlsOptions } from '../../amqp/connection.ts';
 import type { QueueSpec } from './topology.ts';
 import type { Tracer } from './trace.ts';
 

@@ -1,8 +1,8 @@
 import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type ChannelModel } from 'amqplib';
-import { IsolambdaError } from '../../errors/error.ts';
-import type { Logger } from '../../telemetry/log.ts';
+import { IsolambdaError } from '../errors/error.ts';
+import type { Logger } from '../telemetry/log.ts';
 import type { BrokerUrl } from './url.ts';
 
 /**

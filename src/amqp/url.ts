@@ -1,4 +1,4 @@
-import { IsolambdaError } from '../../errors/error.ts';
+import { IsolambdaError } from '../errors/error.ts';
 
 /** The broker and the options that the first AMQP runtime of this contract used; every command falls back to it. */
 export const DEFAULT_AMQP_URL = 'amqp://localhost:5672?connection_attempts=20&retry_delay=10&heartbeat=0';
