@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import type { LambdaReply } from '../../src/client/index.ts';
 import { fixtureArchive } from '../folder-archive.ts';
 import { startTestHost, type TestAccount, type TestHost } from '../host.ts';
+import { lineOf } from '../lambda-log.ts';
 
 describe('the examples of the seed', () => {
   let service: Server;
@@ -35,7 +36,7 @@ services:
   sender: { enabled: false, address: "${serviceOrigin}" }
 `;
     host = await startTestHost({ config });
-    tenant = await host.account({ egress: [new URL(serviceOrigin).host] } as never);
+    tenant = await host.account({ egress: [new URL(serviceOrigin).host] });
   });
   after(async () => {
     await host?.stop();
@@ -54,8 +55,9 @@ services:
     const lambdaId = await deploy('startup-and-shutdown');
     assert.deepEqual((await main(lambdaId)).json, { connections: ['database'] });
     assert.ok((await messages(lambdaId)).includes('start lambda'));
+    const ended = lineOf(tenant.api, lambdaId, 'shutdown lambda');
     await tenant.api.switchLambda({ lambdaId, alive: false });
-    assert.ok((await messages(lambdaId)).includes('shutdown lambda'));
+    await ended;
   });
 
   test('user context: requests see what onStart did', async () => {
