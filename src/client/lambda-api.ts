@@ -15,7 +15,7 @@ import type { Quota, QuotaView } from '../schemas/limits.ts';
 import type { LogList, LogRecord } from '../schemas/log.ts';
 import type { Status } from '../schemas/status.ts';
 import type { UsageView } from '../schemas/usage.ts';
-import { eventData } from './events.ts';
+import { serverEvents } from './events.ts';
 import { proxyCall, type ProxyCall } from './proxy.ts';
 import type { LambdaReply } from './reply.ts';
 import { Transport, type Call, type LambdaApiOptions, type Query } from './transport.ts';
@@ -171,7 +171,9 @@ export class LambdaApi {
       accountId: call.accountId,
       signal: call.signal,
     });
-    for await (const data of eventData(stream)) yield JSON.parse(data) as LogRecord;
+    for await (const { event, data } of serverEvents(stream))
+      // Other events are about the stream: how many lines a slow reader missed.
+      if (event === 'message') yield JSON.parse(data) as LogRecord;
   }
   /** The OpenAPI document that the lambda gives of itself. */
   getDocsSpec(call: OneLambda): Promise<LambdaReply<Record<string, unknown>>> {

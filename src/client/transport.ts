@@ -47,6 +47,11 @@ export class Transport {
       throw new TypeError(`origin ${JSON.stringify(options.origin)} is not an http or https URL`);
     const given: number = options.api ?? 1;
     if (given !== 1) throw new TypeError(`api ${given} is not known: this client speaks version 1`);
+    // Said here, without the token: what `fetch` would say holds it.
+    if (options.token !== undefined && !/^[\x21-\x7e]+$/.test(options.token))
+      throw new TypeError(
+        'the token is empty, or holds spaces, line breaks or other characters that no token has',
+      );
     this.#options = options;
     this.origin = options.origin.replace(/\/+$/, '');
   }

@@ -21,9 +21,16 @@ export async function pollUntilRunning(
 ): Promise<Status> {
   const deadline = performance.now() + timeoutMs;
   let pauseMs = FIRST_PAUSE_MS;
+  let last = 'not heard of';
+  const tooLate = (): LambdaTimeoutError =>
+    new LambdaTimeoutError(`lambda ${lambdaId} is ${last}, not running, after ${timeoutMs} ms`, timeoutMs);
   for (;;) {
     signal?.throwIfAborted();
-    const status = await read(Math.max(1, Math.ceil(deadline - performance.now())));
+    const leftForReply = Math.max(1, Math.ceil(deadline - performance.now()));
+    const status = await read(leftForReply).catch((error: unknown) => {
+      throw error instanceof LambdaTimeoutError ? tooLate() : error;
+    });
+    last = status.status;
     const settled = status.update === null;
     if (status.status === 'running' && settled && (version === undefined || status.version === version))
       return status;
@@ -36,11 +43,7 @@ export async function pollUntilRunning(
         `version ${version} does not serve, version ${status.version} does: the build log of ${version} may say why`,
       );
     const leftMs = deadline - performance.now();
-    if (leftMs <= 0)
-      throw new LambdaTimeoutError(
-        `lambda ${lambdaId} is ${status.status}, not running, after ${timeoutMs} ms`,
-        timeoutMs,
-      );
+    if (leftMs <= 0) throw tooLate();
     await pause(Math.min(pauseMs, leftMs), signal);
     pauseMs = Math.min(pauseMs * 1.5, LONGEST_PAUSE_MS);
   }

@@ -24,25 +24,59 @@ const MOST_PROBLEMS = 20;
 
 export function requestProblems(errors: readonly SchemaError[], where: string): RequestProblem[] {
   const problems = new Map<string, RequestProblem>();
-  for (const error of errors) {
-    // What these two say is said better by another error of the same place.
-    if (error.keyword === 'boolean' || (error.keyword === 'anyOf' && problems.size > 0)) continue;
-    const { at, message } = sentence(error);
+  const add = (at: string, message: string): void => {
     if (problems.size < MOST_PROBLEMS) problems.set(`${at} ${message}`, { in: where, at, message });
+  };
+  for (const [at, names] of unknownKeys(errors))
+    add(at, `unknown: ${[...names].slice(0, MOST_PROBLEMS).map(quote).join(', ')}`);
+  for (const error of errors) {
+    const { keyword, instancePath } = error;
+    if (isUnknownKey(error)) continue;
+    // What is wrong with the choices says more than that none of them fits.
+    if (keyword === 'anyOf' && errors.some((other) => other !== error && within(other, instancePath)))
+      continue;
+    add(instancePath, sentence(error));
   }
   return [...problems.values()];
 }
 
-/** The names are worth more than the keyword: an unknown key is told by its name. */
-function sentence({ keyword, instancePath, params, message }: SchemaError): { at: string; message: string } {
-  const { additionalProperties, allowedValues, requiredProperties } = params as Record<string, unknown>;
-  if (keyword === 'additionalProperties' && Array.isArray(additionalProperties))
-    return { at: instancePath, message: `unknown: ${additionalProperties.map(quote).join(', ')}` };
+const within = ({ instancePath }: SchemaError, path: string): boolean =>
+  instancePath === path || instancePath.startsWith(`${path}/`);
+
+const isUnknownKey = ({ keyword }: SchemaError): boolean =>
+  keyword === 'additionalProperties' || keyword === 'boolean';
+
+/** An unknown key is told twice: at the object, with its name, and at its own place, as what a schema of `false` refuses. */
+function unknownKeys(errors: readonly SchemaError[]): Map<string, Set<string>> {
+  const byObject = new Map<string, Set<string>>();
+  const add = (at: string, name: string): void =>
+    void byObject.set(at, (byObject.get(at) ?? new Set()).add(name));
+  for (const { keyword, instancePath, params } of errors) {
+    if (keyword === 'boolean') {
+      const slash = instancePath.lastIndexOf('/');
+      // RFC 6901, section 3.
+      const name = instancePath
+        .slice(slash + 1)
+        .replaceAll('~1', '/')
+        .replaceAll('~0', '~');
+      add(instancePath.slice(0, Math.max(0, slash)), name);
+    } else if (keyword === 'additionalProperties') {
+      const { additionalProperties } = params as { additionalProperties?: unknown };
+      if (Array.isArray(additionalProperties))
+        for (const name of additionalProperties) add(instancePath, String(name));
+    }
+  }
+  return byObject;
+}
+
+/** The names are worth more than the keyword. */
+function sentence({ keyword, params, message }: SchemaError): string {
+  const { allowedValues, requiredProperties } = params as Record<string, unknown>;
   if (keyword === 'required' && Array.isArray(requiredProperties))
-    return { at: instancePath, message: `missing: ${requiredProperties.map(quote).join(', ')}` };
+    return `missing: ${requiredProperties.map(quote).join(', ')}`;
   if (keyword === 'enum' && Array.isArray(allowedValues))
-    return { at: instancePath, message: `must be one of ${allowedValues.map(quote).join(', ')}` };
-  return { at: instancePath, message: message ?? `is refused by "${keyword}"` };
+    return `must be one of ${allowedValues.map(quote).join(', ')}`;
+  return message ?? `is refused by "${keyword}"`;
 }
 
 const quote = (value: unknown): string => JSON.stringify(String(value).slice(0, 64));
