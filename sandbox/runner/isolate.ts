@@ -104,7 +104,7 @@ export class GuestIsolate implements Watched {
       if (this.#state !== 'loading') return;
       this.#deliver = guest.deliver;
       this.#intake.push({ type: ToGuest.start, id: 0, head: '', body: '' });
-      this.#enter();
+      this.enter();
     } catch (error) {
       this.#loadFailed(this.#thrown(error));
     }
@@ -140,11 +140,6 @@ export class GuestIsolate implements Watched {
   #queue(item: Item): void {
     if (this.#state === 'loading') this.#early.push(item);
     else this.#intake.push(item);
-  }
-
-  /** Lets all that waits enter, unless an entry is running; then it enters after that. */
-  enter(): void {
-    if (this.#state !== 'loading') this.#enter();
   }
 
   expire(flight: Flight): void {
@@ -205,7 +200,8 @@ export class GuestIsolate implements Watched {
     this.#context.connection.send(FrameType.log, this.id, 0, 0, head);
   }
 
-  #enter(): void {
+  /** Lets all that waits enter, unless an entry is running; then it enters after that. While it loads, that is what `onStart` asked for. */
+  enter(): void {
     const deliver = this.#deliver;
     if (this.#entered || deliver === undefined || this.#state === 'gone') return;
     const items = this.#intake.take();
@@ -235,7 +231,7 @@ export class GuestIsolate implements Watched {
     if (this.#heapBytes === 0) this.#refreshHeap();
     const invoked = items.reduce((count, { type }) => count + (type === ToGuest.invoke ? 1 : 0), 0);
     if (invoked > 0) this.#intake.learn(invoked, this.#meter.totalUs - before);
-    this.#enter();
+    this.enter();
   }
 
   #isGone(): boolean {
@@ -325,7 +321,7 @@ export class GuestIsolate implements Watched {
       case FromGuest.wantRandom:
         this.#intake.push({ type: ToGuest.random, id: 0, head: '', body: freshBytes() });
         // The entry that asked is still running; this enters after it.
-        return this.#enter();
+        return this.enter();
       default:
         return;
     }
@@ -373,7 +369,7 @@ export class GuestIsolate implements Watched {
     clearTimeout(this.#wakeTimer);
     this.#wakeTimer = setTimeout(() => {
       this.#intake.push({ type: ToGuest.wake, id: 0, head: '', body: '' });
-      this.#enter();
+      this.enter();
     }, delayMs);
   }
 
@@ -389,7 +385,7 @@ export class GuestIsolate implements Watched {
     const loaded = `{"ms":${took.toFixed(3)},${head.slice(1)}`;
     this.#context.connection.send(FrameType.loaded, this.id, 0, 0, loaded);
     if (this.#unload !== undefined) this.#drain(this.#unload);
-    this.#enter();
+    this.enter();
   }
 
   /** Computing all the time is another mistake than waiting for something that never comes: they get different kinds. */
@@ -452,7 +448,7 @@ export class GuestIsolate implements Watched {
       shutdown_ms,
     );
     this.#intake.push({ type: ToGuest.shutdown, id: 0, head: '', body: '' });
-    this.#enter();
+    this.enter();
   }
 
   #stopped(error: string | undefined): void {
