@@ -10,7 +10,8 @@ export async function lineOf(
 ): Promise<LogRecord> {
   const signal = AbortSignal.timeout(timeoutMs);
   const seen: string[] = [];
-  const is = typeof message === 'string' ? (text: string) => text === message : (text: string) => message.test(text);
+  const is =
+    typeof message === 'string' ? (text: string) => text === message : (text: string) => message.test(text);
   try {
     for await (const line of api.followLogs({ lambdaId, after: 0, signal })) {
       if (is(line.message)) return line;
