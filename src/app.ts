@@ -20,6 +20,7 @@ import { createPool } from './pool/pool.ts';
 import { createRegistry } from './registry/registry.ts';
 import { createServiceClients } from './services/clients.ts';
 import { createEgress } from './services/egress/fetch.ts';
+import { egressProblems } from './services/egress/rules.ts';
 import { createGuestServices } from './services/guest-services.ts';
 import { createLogStore } from './services/log/log-store.ts';
 import { openStore } from './store/store.ts';
@@ -84,7 +85,7 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
       createHttpServer({ authenticator, lambdaEdge, headerBytes: config.limits.header_bytes ?? 64 * 1024 }),
       (part) => part.close(),
     );
-    installErrorHandler(app);
+    installErrorHandler(app, log);
     const queues =
       config.amqpUrl === ''
         ? undefined
@@ -104,6 +105,7 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
       deployer,
       logs,
       version: VERSION,
+      egressProblems,
       readiness: async () => ({
         serving: { ok: !draining, detail: draining ? 'the host is shutting down' : 'takes requests' },
         // A missing jail is said, not refused: production refuses it at start.

@@ -41,28 +41,45 @@ export interface TestHost {
   kill(): Promise<void>;
 }
 
-export async function startTestHost({ flags = {}, config, dataDir: given, env = {} }: HostOptions = {}): Promise<TestHost> {
+export async function startTestHost({
+  flags = {},
+  config,
+  dataDir: given,
+  env = {},
+}: HostOptions = {}): Promise<TestHost> {
   const dataDir = given ?? (await mkdtemp(join(tmpdir(), 'isolambda-test-')));
   const configFlags: Record<string, string> = {};
   if (config !== undefined) {
     configFlags.config = join(dataDir, 'isolambda.yml');
     await writeFile(configFlags.config, config);
   }
-  const args = Object.entries({ port: '0', 'log-level': 'warn', ...configFlags, ...flags }).flatMap(([name, value]) => [`--${name}`, value]);
+  const args = Object.entries({ port: '0', 'log-level': 'warn', ...configFlags, ...flags }).flatMap(
+    ([name, value]) => [`--${name}`, value],
+  );
   await rm(join(dataDir, 'host.json'), { force: true });
   const watching = new AbortController();
   const appears = fileAppears(dataDir, 'host.json', watching.signal);
-  const host = spawn(process.execPath, [BIN, 'serve', '--data-dir', dataDir, ...args], { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } });
+  const host = spawn(process.execPath, [BIN, 'serve', '--data-dir', dataDir, ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, ...env },
+  });
   let errorText = '';
   host.stderr.on('data', (chunk: Buffer) => (errorText = (errorText + chunk.toString()).slice(-100_000)));
   const exited = once(host, 'exit');
   try {
-    await Promise.race([appears, exited.then(() => Promise.reject(new Error(`the host ended before it was ready:\n${errorText}`)))]);
+    await Promise.race([
+      appears,
+      exited.then(() => Promise.reject(new Error(`the host ended before it was ready:\n${errorText}`))),
+    ]);
   } finally {
     watching.abort();
   }
   const { origin } = JSON.parse(await readFile(join(dataDir, 'host.json'), 'utf8')) as { origin: string };
-  const operator = new LambdaApi({ origin, api: 1, token: (await readFile(join(dataDir, 'operator.token'), 'utf8')).trim() });
+  const operator = new LambdaApi({
+    origin,
+    api: 1,
+    token: (await readFile(join(dataDir, 'operator.token'), 'utf8')).trim(),
+  });
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
     if (host.exitCode === null && host.signalCode === null) {
       host.kill(signal);
@@ -80,7 +97,9 @@ export async function startTestHost({ flags = {}, config, dataDir: given, env = 
     async account(quota) {
       const { account_id: accountId } = (await operator.createAccount({ name: 'tenant' })).json;
       if (quota) await operator.putQuota(accountId, quota);
-      const { token } = (await operator.createToken(accountId, { scopes: ['admin', 'deploy', 'invoke', 'read'] })).json;
+      const { token } = (
+        await operator.createToken(accountId, { scopes: ['admin', 'deploy', 'invoke', 'read'] })
+      ).json;
       return { accountId, token, api: new LambdaApi({ origin, api: 1, token }) };
     },
     stop: () => end('SIGTERM'),
@@ -105,16 +124,28 @@ export function archiveOf(files: Readonly<Record<string, string>>): Buffer {
 }
 
 /** Uploads and waits until it runs; the id. */
-export async function deploy(api: LambdaApi, files: Readonly<Record<string, string>> | string, parameters: object = {}, deployParameters: object = {}): Promise<string> {
+export async function deploy(
+  api: LambdaApi,
+  files: Readonly<Record<string, string>> | string,
+  parameters: object = {},
+  deployParameters: object = {},
+): Promise<string> {
   const archive = archiveOf(typeof files === 'string' ? { 'lambda_main.ts': files } : files);
-  const { lambda_id: lambdaId } = (await api.createLambda({ archive, parameters: { lambda_type: 'standalone', ...parameters }, deployParameters })).json;
+  const { lambda_id: lambdaId } = (
+    await api.createLambda({
+      archive,
+      parameters: { lambda_type: 'standalone', ...parameters },
+      deployParameters,
+    })
+  ).json;
   await api.waitUntilRunning(lambdaId);
   return lambdaId;
 }
 
 /** `POST main` of a lambda. */
 export function callMain(api: LambdaApi, lambdaId: string, body?: unknown): Promise<LambdaReply> {
-  return api.proxyLambdaPost({ lambdaId, path: 'main', body: body as never });
+  return api.proxyLambdaPost({ lambdaId, path: 'main', body: body });
 }
 
-export const ECHO = 'import type { StandaloneLambdaRequest } from "lambda-tools";\nexport async function main(request: StandaloneLambdaRequest) {\n  return request.json;\n}\n';
+export const ECHO =
+  'import type { StandaloneLambdaRequest } from "lambda-tools";\nexport async function main(request: StandaloneLambdaRequest) {\n  return request.json;\n}\n';

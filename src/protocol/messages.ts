@@ -184,18 +184,15 @@ export interface RunnerHeads {
   unloaded: Unloaded;
 }
 
-const CHECKS: Record<
-  Exclude<keyof RunnerHeads, 'result' | 'loadFailed'>,
-  { Check(value: unknown): boolean }
-> = {
-  ready: Compile(Ready),
-  loaded: Compile(Loaded),
-  log: Compile(LogHead),
-  bridgeCall: Compile(BridgeCall),
-  isolateGone: Compile(IsolateGone),
-  pong: Compile(Pong),
-  unloaded: Compile(Unloaded),
-};
+const CHECKS = new Map<keyof RunnerHeads, { Check(value: unknown): boolean }>([
+  ['ready', Compile(Ready)],
+  ['loaded', Compile(Loaded)],
+  ['log', Compile(LogHead)],
+  ['bridgeCall', Compile(BridgeCall)],
+  ['isolateGone', Compile(IsolateGone)],
+  ['pong', Compile(Pong)],
+  ['unloaded', Compile(Unloaded)],
+]);
 const replyCheck = Compile(ReplyHead);
 const failureCheck = Compile(FailureHead);
 
@@ -212,8 +209,7 @@ export function parseRunnerHead<K extends keyof RunnerHeads>(name: K, head: stri
     if (failureCheck.Check(value) && isFailureKind(value.kind)) return value as RunnerHeads[K];
     throw new FrameError(`${name}: not an outcome`);
   }
-  const check = CHECKS[name as keyof typeof CHECKS];
-  if (!check.Check(value)) throw new FrameError(`${name}: its head has the wrong shape`);
+  if (!CHECKS.get(name)?.Check(value)) throw new FrameError(`${name}: its head has the wrong shape`);
   return value as RunnerHeads[K];
 }
 

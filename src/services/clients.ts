@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher } from 'undici';
+import { Agent } from 'undici';
 import type { ServiceConfig, ServiceManifest } from '../config/services.ts';
 import type { BridgeCall } from '../protocol/messages.ts';
 import { refused, type BridgeAnswer } from './answer.ts';
@@ -46,7 +46,7 @@ export function createServiceClients(services: Readonly<Record<string, ServiceCo
       const reply = await agent.request({
         origin: address.origin,
         path: address.pathname.replace(/\/$/, '') + path.pathname + path.search,
-        method: method as Dispatcher.HttpMethod,
+        method: method,
         headers: [
           ...forwardableHeaders(headers, reservedBy(service)),
           'luna-account-id',

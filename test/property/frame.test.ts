@@ -30,9 +30,9 @@ test('frames come out as they went in, however the bytes are cut', () => {
           ),
         );
         const decoder = new FrameDecoder(1_000_000);
-        const out = [];
+        const out: unknown[] = [];
         for (let at = 0; at < bytes.length;) {
-          const size = cuts.next().value!;
+          const size = cuts.next().value as number;
           for (const got of decoder.push(bytes.subarray(at, at + size)))
             out.push({ ...got, body: new Uint8Array(got.body) });
           at += size;

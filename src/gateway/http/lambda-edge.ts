@@ -39,12 +39,12 @@ export function createLambdaEdge({ registry, authenticator, invoke }: LambdaEdge
     const requestId = requestIdOf(request.headers['luna-request-id']);
     const own = ['luna-request-id', requestId];
     try {
-      const principal = authenticator.principalOf(request);
+      const principal = onBehalfOf(authenticator.principalOf(request), request.headers['luna-account-id']);
       const lambda = findLambda(registry, principal, lambdaId);
-      const { active } = lambda;
-      own.push('lambda-version', String(active?.version ?? lambda.version));
-      const limit = active?.limits.request_bytes ?? 0;
+      const limit = lambda.active?.limits.request_bytes ?? 0;
       collectBody(request, limit, (collected) => {
+        // An update may come while the body does: the version is the one that serves now.
+        own.push('lambda-version', String(lambda.version));
         if ('tooLarge' in collected) sendFailure(response, tooLarge(collected.tooLarge, limit), own);
         else if ('broken' in collected)
           sendFailure(response, failure('canceled', 'the connection broke before the body was whole'), own);
@@ -85,6 +85,13 @@ export function createLambdaEdge({ registry, authenticator, invoke }: LambdaEdge
     if (outcome.kind === 'reply') sendReply(response, outcome, own);
     else sendFailure(response, outcome, own);
   }
+}
+
+/** The operator may act for an account; a token's own account is all that anyone else may name. */
+function onBehalfOf(principal: Principal | null, accountId: string | string[] | undefined): Principal | null {
+  if (!principal || typeof accountId !== 'string' || principal.accountId === accountId) return principal;
+  if (principal.operator) return { ...principal, accountId };
+  throw new IsolambdaError('forbidden', 'Luna-Account-Id names another account than the token');
 }
 
 const listens = ({ socket }: IncomingMessage): boolean =>

@@ -12,6 +12,8 @@ export interface HttpServerOptions {
   readonly headerBytes: number;
 }
 
+const IDLE_SWEEP_MS = 100;
+
 /** The one HTTP server: requests into lambdas go to their edge, all others to the management API's framework. */
 export function createHttpServer({
   authenticator,
@@ -39,6 +41,11 @@ export function createHttpServer({
         if (!lambdaEdge(request, response)) framework(request, response);
       });
     },
+  });
+  // A connection that turns idle after the close began would hold it until its keep-alive ends.
+  app.addHook('preClose', async () => {
+    const sweep = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP_MS);
+    app.server.once('close', () => clearInterval(sweep));
   });
   authenticate(app, authenticator);
   return app;

@@ -1,6 +1,6 @@
 import { lookup as dnsLookup, type LookupAddress, type LookupAllOptions } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
-import { Agent, buildConnector, type Dispatcher } from 'undici';
+import { Agent, buildConnector } from 'undici';
 import type { BridgeCall } from '../../protocol/messages.ts';
 import type { HeaderList } from '../../protocol/outcome.ts';
 import { type EgressPolicy } from './rules.ts';
@@ -76,7 +76,7 @@ export function createEgress({ lookup = dnsLookup, connectTimeoutMs = 5_000 }: E
       const reply = await agentOf(policy).request({
         origin: url.origin,
         path: url.pathname + url.search,
-        method: method as Dispatcher.HttpMethod,
+        method: method,
         headers: [...headers],
         body: payload,
         signal,

@@ -116,7 +116,7 @@ export function createLogStore({
       await journal.segments.remove();
     },
     async flush() {
-      await Promise.all([...journals.values()].map((journal) => journal.writing));
+      await Promise.all([...journals.values()].map(async (journal) => journal.writing));
     },
   };
 }
