@@ -37,7 +37,10 @@ export function createServiceClients(services: Readonly<Record<string, ServiceCo
       return refused('service_disabled', `service "${name}" is not enabled for this account`);
     const path = normalisedPath(url);
     if (path === undefined)
-      return refused('url', `"${url.slice(0, 200)}" is not a path that begins with one slash`);
+      return refused(
+        'url',
+        `"${url.slice(0, 200)}" is no path to call: one slash at its start, no backslash, no encoded slash or dot`,
+      );
     if (!manifestAllows(service.manifest, method, path.pathname))
       return refused('manifest', `${name}: ${method} ${path.pathname} is not in the service's manifest`);
     const address = new URL(service.address);
