@@ -28,7 +28,13 @@ export interface ServiceReply {
   text(): string;
 }
 
-export interface ServiceClient {
+/** A method that the service's manifest names: `saveEvents({ events })`. */
+export type NamedMethod = (
+  args?: Readonly<Record<string, unknown>>,
+  options?: CallOptions,
+) => Promise<ServiceReply>;
+
+interface ServiceVerbs {
   getAddress(): string;
   get(path: string, options?: CallOptions): Promise<ServiceReply>;
   head(path: string, options?: CallOptions): Promise<ServiceReply>;
@@ -36,9 +42,10 @@ export interface ServiceClient {
   put(path: string, options?: CallOptions): Promise<ServiceReply>;
   patch(path: string, options?: CallOptions): Promise<ServiceReply>;
   delete(path: string, options?: CallOptions): Promise<ServiceReply>;
-  /** The methods that the service's manifest names: `saveEvents({ events })`. */
-  readonly [method: string]: (...args: never[]) => unknown;
 }
+
+/** The verbs that all services have, and the methods of this one's manifest. */
+export type ServiceClient = ServiceVerbs & { readonly [method: string]: NamedMethod };
 
 export const SERVICE_NAMES = [
   'faces',
