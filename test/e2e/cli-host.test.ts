@@ -104,6 +104,22 @@ describe('the commands against a host', { timeout: 120_000 }, () => {
     await ok(['delete', 'my-lambda']);
   });
 
+  for (const type of ['standalone', 'handlers', 'rpc', 'tasks'])
+    test(`what init makes of type ${type} deploys and answers`, async (t) => {
+      const cwd = tempFolder(t);
+      const name = `new-${type}`;
+      await ok(['init', name, '--type', type], { cwd });
+      await ok(['deploy', name], { cwd });
+      assert.deepEqual(JSON.parse(await ok(['invoke', name, 'healthcheck'])), { status: 'ok' });
+      if (type !== 'tasks') {
+        const { greeting } = JSON.parse(await ok(['invoke', name, '-d', '{"name": "Ada"}'])) as {
+          greeting: string;
+        };
+        assert.equal(greeting, 'Hello, Ada!');
+      }
+      await ok(['delete', name]);
+    });
+
   test('invoke prints what came, and its exit code says how it went', async () => {
     const refused = await cli(['invoke', 'greet', '-d', '{"name":"tea"}', '-i']);
     assert.equal(refused.code, EXIT.lambdaError.code);
