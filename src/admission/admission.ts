@@ -3,6 +3,13 @@ import { failure, type Failure } from '../protocol/outcome.ts';
 import { Gate } from './gate.ts';
 import { WaitQueue, type Waiter } from './wait-queue.ts';
 
+/** Tells that the caller went away, as an AbortSignal does. */
+interface CallerSignal {
+  readonly aborted: boolean;
+  addEventListener(type: 'abort', listener: () => void, options?: { readonly once: boolean }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 /** A place in flight. `release` gives it back, once; call it in `finally`. */
 export interface Permit {
   release(): void;
@@ -22,7 +29,7 @@ export interface Admission {
   admit(
     deployment: Deployment,
     deadlineMs: number,
-    signal?: AbortSignal,
+    signal?: CallerSignal,
   ): Permit | Failure | Promise<Permit | Failure>;
   usage(accountId: string): AdmissionUsage;
 }
@@ -63,7 +70,7 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
   function admit(
     deployment: Deployment,
     deadlineMs: number,
-    signal?: AbortSignal,
+    signal?: CallerSignal,
   ): Permit | Failure | Promise<Permit | Failure> {
     const nowMs = now();
     if (--admissionsUntilSweep <= 0) sweep(nowMs);
@@ -96,7 +103,7 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
     account: Account,
     lambda: Gate,
     deadlineMs: number,
-    signal: AbortSignal | undefined,
+    signal: CallerSignal | undefined,
   ): Failure | Promise<Permit | Failure> {
     const { queue, concurrency, account_concurrency } = deployment.limits;
     if (queue === 0) {

@@ -1,3 +1,4 @@
+import type { CallerSignal } from '../pool/types.ts';
 import type { InvocationHead } from '../protocol/invocation.ts';
 import type { Outcome } from '../protocol/outcome.ts';
 import type { LambdaEntry } from '../registry/types.ts';
@@ -11,7 +12,7 @@ export interface InvokeRequest {
   readonly head: InvocationHead;
   readonly body: Uint8Array;
   /** Aborts when the caller went away. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: CallerSignal | undefined;
 }
 
 export interface Invoke {

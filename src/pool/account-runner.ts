@@ -14,7 +14,7 @@ import { serveBridgeCall } from './bridge.ts';
 import { RETRY_AFTER_MS, type Call, type CallCarrier } from './call.ts';
 import type { Clock } from './clock.ts';
 import type { Instance } from './instance.ts';
-import { believable, outcomeOf } from './reply.ts';
+import { believable, ResultReader } from './reply.ts';
 import type { GoneCause, RunnerGone, RunnerOwner, RunnerProcess } from './runner-process.ts';
 import { boundsOf, isolateLimitsOf } from './bounds.ts';
 import type { RetireReason } from './types.ts';
@@ -48,6 +48,7 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
   readonly #instances = new Map<number, Instance>();
   /** What to do when a pong arrives, by its ping. */
   readonly #pings = new Map<number, () => void>();
+  readonly #results = new ResultReader();
   #lastId = 0;
   #lastPing = 0;
   #lastIsolate = 0;
@@ -224,7 +225,7 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
     const instance = this.#instance(frame);
     const call = instance.sent.get(frame.id);
     if (!call) throw new FrameError(`invocation ${frame.id} is not outstanding in isolate ${frame.isolate}`);
-    const outcome = outcomeOf(parseRunnerHead('result', frame.head), frame.body, call.deployment.limits);
+    const outcome = this.#results.outcome(frame.head, frame.body, call.deployment.limits);
     instance.sent.delete(frame.id);
     instance.answers += 1;
     instance.lastUsedMs = this.#parts.clock.now();

@@ -1,4 +1,4 @@
-import type { ResultHead } from '../protocol/messages.ts';
+import { parseRunnerHead, type ResultHead } from '../protocol/messages.ts';
 import { FrameError } from '../protocol/frame.ts';
 import {
   failure,
@@ -67,6 +67,36 @@ export function outcomeOf(head: ResultHead, body: Uint8Array, limits: Limits): O
   if ('kind' in headers) return headers;
   return { kind: 'reply', status: head.status, headers: headers.list, body };
 }
+
+/**
+ * Reads the results of one runner. A lambda's replies mostly have the same head: the last one that passed every check is
+ * kept by its text, which spares parsing and checking it again (a tenth of the host's work on a small request).
+ */
+export class ResultReader {
+  #text = '';
+  #reply: { readonly status: number; readonly headers: HeaderList } | undefined;
+  #headerBytes = 0;
+
+  /** Throws FrameError where the head is none that a runner may send. */
+  outcome(text: string, body: Uint8Array, limits: Limits): Outcome {
+    const known = this.#reply;
+    if (
+      known &&
+      text === this.#text &&
+      limits.header_bytes === this.#headerBytes &&
+      body.length <= limits.reply_bytes
+    )
+      return { kind: 'reply', status: known.status, headers: known.headers, body };
+    const outcome = outcomeOf(parseRunnerHead('result', text), body, limits);
+    if (outcome.kind === 'reply' && text.length <= MAX_KEPT_CHARS) {
+      this.#text = text;
+      this.#reply = outcome;
+      this.#headerBytes = limits.header_bytes;
+    }
+    return outcome;
+  }
+}
+const MAX_KEPT_CHARS = 1024;
 
 /** Names in lower case, values that HTTP allows, without those of the hop; or why not. */
 export function replyHeaders(

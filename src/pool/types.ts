@@ -27,11 +27,20 @@ export interface InvocationUsage {
   readonly cpuUs: number;
 }
 
+/**
+ * Tells that the caller went away. An AbortSignal is one; the HTTP edge makes a lighter one, since every request pays for it.
+ */
+export interface CallerSignal {
+  readonly aborted: boolean;
+  addEventListener(type: 'abort', listener: () => void, options?: { readonly once: boolean }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 export interface PoolInvocation {
   readonly head: InvocationHead;
   readonly body: Uint8Array;
   /** Aborts when the caller went away. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: CallerSignal | undefined;
 }
 
 export interface Pool {

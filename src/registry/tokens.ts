@@ -35,6 +35,8 @@ export function newToken(given: NewToken, now: number): { text: string; record: 
 /** Texts of another length are no tokens: they need not be hashed. */
 const TOKEN_LENGTH = PREFIX.length + Math.ceil((SECRET_BYTES * 4) / 3);
 
+const MOST_RECENT = 1_000;
+
 interface Held {
   readonly id: string;
   readonly principal: Principal;
@@ -45,6 +47,8 @@ interface Held {
 export class TokenBook {
   readonly #held = new Map<string, Held>();
   readonly #hashes = new Map<string, string>();
+  /** Hashes of texts that came lately; the texts live in memory alone. */
+  readonly #recent = new Map<string, string>();
   readonly #now: () => number;
 
   constructor(now: () => number) {
@@ -76,10 +80,24 @@ export class TokenBook {
       if (principal.accountId === accountId) this.remove(id);
   }
 
+  /** Hashing takes longer than all else of a look-up: the texts that come again and again are hashed once. */
+  #hashOf(text: string): string {
+    const known = this.#recent.get(text);
+    if (known !== undefined) return known;
+    const hash = hashOf(text);
+    // Only of tokens that exist: guesses must not push them out.
+    if (this.#held.has(hash)) {
+      if (this.#recent.size >= MOST_RECENT) this.#recent.clear();
+      this.#recent.set(text, hash);
+    }
+    return hash;
+  }
+
   /** Id and principal of a token that is valid now. */
   find(text: string): Held | undefined {
     if (text.length !== TOKEN_LENGTH) return undefined;
-    const held = this.#held.get(hashOf(text));
+    const hash = this.#hashOf(text);
+    const held = this.#held.get(hash);
     if (held === undefined) return undefined;
     if (held.expiresAt > this.#now()) return held;
     this.remove(held.id);

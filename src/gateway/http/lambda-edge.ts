@@ -7,6 +7,7 @@ import { failure, type HeaderList } from '../../protocol/outcome.ts';
 import type { LambdaEntry, Principal, Registry } from '../../registry/types.ts';
 import type { Authenticator } from './authenticator.ts';
 import { collectBody } from './body.ts';
+import { ClientGone } from './client-gone.ts';
 import { sendFailure, sendReply, sendThrown } from './raw-reply.ts';
 import { requestIdOf } from './request-id.ts';
 
@@ -65,25 +66,21 @@ export function createLambdaEdge({ registry, authenticator, invoke }: LambdaEdge
     return true;
   };
 
-  async function run(
+  function run(
     request: IncomingMessage,
     response: ServerResponse,
     lambda: LambdaEntry,
     head: HttpHead,
     body: Uint8Array,
     own: string[],
-  ): Promise<void> {
-    const leaving = new AbortController();
-    const onClose = (): void => {
-      if (!response.writableFinished) leaving.abort();
-    };
-    response.on('close', onClose);
-    const outcome = await invoke({ source: 'http', lambda, head, body, signal: leaving.signal });
-    if (response.destroyed) return;
-    // While the host drains, its clients are told to take their next request elsewhere.
-    if (!listens(request)) own.push('connection', 'close');
-    if (outcome.kind === 'reply') sendReply(response, outcome, own);
-    else sendFailure(response, outcome, own);
+  ): void {
+    void invoke({ source: 'http', lambda, head, body, signal: new ClientGone(response) }).then((outcome) => {
+      if (response.destroyed) return;
+      // While the host drains, its clients are told to take their next request elsewhere.
+      if (!listens(request)) own.push('connection', 'close');
+      if (outcome.kind === 'reply') sendReply(response, outcome, own);
+      else sendFailure(response, outcome, own);
+    });
   }
 }
 
