@@ -6,7 +6,7 @@ import type { LambdaAbortController, Platform } from '../sdk/core/platform.ts';
 import type { WireReply } from '../sdk/core/reply.ts';
 import { copyOf } from './bridge-calls.ts';
 import type { Outbox } from './outbox.ts';
-import { arrayLength, JsonParse, JsonStringify } from './primordials.ts';
+import { arrayLength, JsonParse, JsonStringify, ObjectHasOwn } from './primordials.ts';
 
 const PLAIN_JSON_HEAD = '{"kind":"reply","status":200,"headers":["content-type","application/json"]}';
 
@@ -62,7 +62,8 @@ export function createInvocations(
   };
 
   const tell = (id: number, result: LambdaResult, requestId: string): void => {
-    if ('failure' in result) {
+    // Its own property: a tenant may have given Object.prototype one of that name.
+    if (ObjectHasOwn(result, 'failure')) {
       outbox.add(FromGuest.failure, id, failureText(result.failure, requestId));
       return;
     }

@@ -59,7 +59,16 @@ function messageOf(error: unknown): string {
 function untilAborted(signal: AbortSignal, reply: Promise<Response>): Promise<Response> {
   const { promise, resolve, reject } = Promise.withResolvers<Response>();
   const off = onAbort(signal, () => resolve(failed(abortState(signal).reason)));
-  reply.then(resolve, reject).finally(off);
+  reply.then(
+    (response) => {
+      off();
+      resolve(response);
+    },
+    (error: unknown) => {
+      off();
+      reject(error);
+    },
+  );
   return promise;
 }
 

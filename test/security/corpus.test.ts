@@ -1,0 +1,72 @@
+/**
+ * Every case of fixtures/attacks through a real host, as a tenant would run it. Another account's lambda is called
+ * all the while. By default the first cases of each class; `npm run test:security` runs them all.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { brokerUrl } from '../broker.ts';
+import { startBystander, type Bystander } from './bystander.ts';
+import { CLASSES, readCases, type AttackCase, type ClassName } from './cases.ts';
+import { isExpected, openStage, type Stage } from './stage.ts';
+
+const WHOLE = process.env.ISOLAMBDA_CORPUS === 'all';
+const ONLY = process.env.ISOLAMBDA_CORPUS_CLASSES?.split(',');
+const QUICK_CASES = 3;
+const MAX_BLOCKED_MS = 250;
+
+const classes = (Object.keys(CLASSES) as ClassName[]).filter(
+  (name) => ONLY === undefined || ONLY.includes(name),
+);
+const corpus = new Map(classes.map((name) => [name, readCases(name)]));
+const chosen = (cases: readonly AttackCase[]): readonly AttackCase[] =>
+  WHOLE || ONLY ? cases : cases.slice(0, QUICK_CASES);
+
+describe('the attack corpus', { concurrency: 3 }, () => {
+  let stage: Stage;
+  let bystander: Bystander;
+  const ended = new Map<ClassName, number>();
+
+  before(async () => {
+    stage = await openStage({ brokerUrl: corpus.has('amqp') ? await brokerUrl() : '' });
+    bystander = startBystander(stage.host, stage.bystander.api, stage.bystanderLambda);
+  });
+  after(async (t) => {
+    if (bystander === undefined) return stage?.close();
+    const { calls, failures, blockedMs, delayedMs } = await bystander.stop();
+    const alive = stage.host.process.exitCode === null && stage.host.process.signalCode === null;
+    await stage.close();
+    const counts = [...ended].map(([name, count]) => `${name} ${count}`).join(', ');
+    console.log(
+      `cases that ended as expected: ${counts}; in all ${[...ended.values()].reduce((a, b) => a + b, 0)}`,
+    );
+    console.log(
+      `bystander: ${calls} calls, ${failures.length} failed; the host's loop was blocked for ${blockedMs.toFixed(0)} ms at most (${delayedMs.toFixed(0)} ms with waits for a processor)`,
+    );
+    void t;
+    assert.ok(alive, 'the host died');
+    assert.ok(calls > 20, `only ${calls} calls were made`);
+    assert.deepEqual(failures, []);
+    assert.equal(stage.target.hits(), 0, 'a lambda reached a server on loopback');
+    assert.ok(blockedMs <= MAX_BLOCKED_MS, `the host's loop was blocked for ${blockedMs} ms`);
+  });
+
+  for (const [className, cases] of corpus) {
+    for (const attack of chosen(cases)) {
+      test(`${className}/${attack.name}: ${attack.tries}`, async () => {
+        const end = await stage.run(attack);
+        const wanted = attack.expect.map(({ text }) => text).join(' or ');
+        assert.ok(
+          attack.expect.some((ending) => isExpected(end, ending)),
+          `must end with ${wanted}; it ended with ${JSON.stringify(end)}`,
+        );
+        if (attack.detail) assert.match(end.detail ?? '', attack.detail);
+        ended.set(className, (ended.get(className) ?? 0) + 1);
+      });
+    }
+  }
+});
+
+test('the corpus has as many cases of each class as were promised', () => {
+  for (const [name, cases] of corpus)
+    assert.ok(cases.length >= CLASSES[name], `${name} has ${cases.length} of ${CLASSES[name]}`);
+});
