@@ -43,11 +43,12 @@ export function createHttpServer({
     },
   });
   // A connection that turns idle after the close began would hold it until its keep-alive ends.
+  let sweep: NodeJS.Timeout | undefined;
   app.addHook('preClose', async () => {
-    const sweep = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP_MS);
-    // Not on the server's own `close`: one that never listened has none.
-    app.addHook('onClose', async () => clearInterval(sweep));
+    sweep = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP_MS);
   });
+  // Not on the server's own `close`: one that never listened has none.
+  app.addHook('onClose', async () => clearInterval(sweep));
   authenticate(app, authenticator);
   return app;
 }
