@@ -1,5 +1,6 @@
 /** What a lambda may do and what becomes of it, beyond the seed's examples: through a real host over HTTP. */
 import assert from 'node:assert/strict';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { after, before, describe, test } from 'node:test';
 import type { LambdaReply } from '../../src/client/index.ts';
 import { LambdaStateError } from '../../src/client/errors.ts';
@@ -296,6 +297,46 @@ describe('routes', () => {
     ]);
   });
 
+  test('docs/spec describes every route: ids, path parameters, responses and schemas are sound', async () => {
+    const { json } = await tenant.api.proxyLambdaGet({ lambdaId, path: 'docs/spec' });
+    const spec = json as Spec;
+    assert.match(spec.openapi, /^3\.1\.\d+$/);
+    assert.deepEqual(Object.keys(spec.info).sort(), ['description', 'title', 'version']);
+    const ids = new Set<string>();
+    for (const [path, methods] of Object.entries(spec.paths))
+      for (const [method, { operationId, parameters = [], responses }] of Object.entries(methods)) {
+        const told = `${method} ${path}`;
+        assert.ok(!ids.has(operationId), told);
+        ids.add(operationId);
+        assert.deepEqual(
+          parameters.map(({ name, in: where, required }) => [name, where, required]),
+          [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => [name, 'path', true]),
+          told,
+        );
+        for (const { description } of Object.values(responses)) assert.ok(description.length > 0, told);
+      }
+    assert.deepEqual(Object.keys(spec.paths['/things/{first}/{second}']!).sort(), [
+      'delete',
+      'get',
+      'head',
+      'options',
+      'patch',
+      'post',
+      'put',
+    ]);
+    // Ajv knows the dialect that OpenAPI 3.1 has for schemas; the document is its root, so that references resolve.
+    const ajv = new Ajv2020({ strict: false });
+    ajv.addSchema({ $id: 'spec:', ...spec });
+    for (const pointer of schemasIn(spec))
+      assert.equal(typeof ajv.compile({ $ref: `spec:#${pointer}` }), 'function', pointer);
+    const [first, second] = spec.paths['/things/{first}/{second}']!['get']!.parameters!;
+    assert.deepEqual(
+      [first!.schema, second!.schema],
+      [{ type: 'integer' }, { type: 'string', pattern: '^[a-z]+$' }],
+    );
+    assert.deepEqual((await tenant.api.getDocsSpec({ lambdaId })).json, json);
+  });
+
   test('a malformed body is a 400 that the lambda never sees', async () => {
     const echo = await deploy(
       tenant.api,
@@ -310,3 +351,28 @@ describe('routes', () => {
     assert.match(String(detailOf(reply)), /JSON/);
   });
 });
+
+interface Spec {
+  readonly openapi: string;
+  readonly info: object;
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+}
+interface Operation {
+  readonly operationId: string;
+  readonly parameters?: readonly {
+    readonly name: string;
+    readonly in: string;
+    readonly required: boolean;
+    readonly schema: object;
+  }[];
+  readonly responses: Readonly<Record<string, { readonly description: string }>>;
+}
+
+/** JSON pointers of all schemas in a document. */
+function schemasIn(value: unknown, pointer = ''): string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, item]) => {
+    const at = `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    return key === 'schema' ? [encodeURI(at)] : schemasIn(item, at);
+  });
+}
