@@ -5,6 +5,7 @@ import { compileConfig } from './config/config.ts';
 import type { Deployment } from './config/deployment.ts';
 import { DEFAULT_LIMITS } from './config/limits.ts';
 import { IsolambdaError } from './errors/error.ts';
+import { withInvokeSpan } from './gateway/amqp/invoke-span.ts';
 import { QueueService } from './gateway/amqp/service.ts';
 import type { QueueKind } from './gateway/amqp/topology.ts';
 import type { QueueServiceStats } from './gateway/amqp/types.ts';
@@ -39,6 +40,8 @@ export interface RunOptions {
   readonly onProfile?: ((profile: Uint8Array) => void) | undefined;
   /** Spans go to the OTLP endpoint of the environment. */
   readonly tracing: boolean;
+  /** Ends a start that is under way: it rejects then. Afterwards `stop` is the way. */
+  readonly signal?: AbortSignal | undefined;
   /** The broker was lost for good. */
   readonly onFailed: (error: Error) => void;
   readonly log: Logger;
@@ -78,18 +81,24 @@ export async function runLambda(options: RunOptions): Promise<RunningLambda> {
       ?.close()
       .catch((error: unknown) => log.warn({ err: error }, 'the last spans were not sent'));
   };
+  let service: QueueService | undefined;
+  const onAbort = (): void => void service?.stop(0);
+  options.signal?.addEventListener('abort', onAbort);
   try {
+    options.signal?.throwIfAborted();
     await pool.start();
     const loaded = await pool.prepare(deployment);
+    options.signal?.throwIfAborted();
     if ('kind' in loaded) throw new IsolambdaError('start_failed', loaded.stack ?? loaded.detail);
     const queue = options.queue ?? loaded.queueName ?? DEFAULT_QUEUE;
-    const service = new QueueService({
+    const serving = new QueueService({
       url,
       queue: { name: queue, kind: options.queueKind },
-      serve: ({ head, body, signal }) =>
+      serve: withInvokeSpan(tracing, ({ head, body, signal }) =>
         pool
           .invoke(deployment, { head: { ...head, accountId: deployment.accountId }, body, signal })
           .then(({ outcome }) => outcome),
+      ),
       concurrency,
       timeoutMs: options.timeoutMs,
       requestBytes: deployment.limits.request_bytes,
@@ -98,17 +107,20 @@ export async function runLambda(options: RunOptions): Promise<RunningLambda> {
       tracer: tracing,
       log,
     });
-    await service.start();
+    service = serving;
+    await serving.start();
     let stopping: Promise<void> | undefined;
     return {
       queue,
       jail: pool.jail.kind,
-      stats: () => service.stats(),
-      stop: (graceMs) => (stopping ??= service.stop(graceMs).then(() => end(deployment.limits.shutdown_ms))),
+      stats: () => serving.stats(),
+      stop: (graceMs) => (stopping ??= serving.stop(graceMs).then(() => end(deployment.limits.shutdown_ms))),
     };
   } catch (error) {
     await end(0);
     throw error;
+  } finally {
+    options.signal?.removeEventListener('abort', onAbort);
   }
 }
 

@@ -4,7 +4,10 @@ import type { Stacks } from './stacks.ts';
 
 const TITLE = 'isolambda';
 
-/** As V8 gives it: the type in isolated-vm's declarations has `lineNubmer`. Lines and columns are from 0. */
+/**
+ * As V8 gives it: the type in isolated-vm's declarations has `lineNubmer`. V8 counts lines and columns from 1, and 0 means
+ * none; a `.cpuprofile` counts from 0, and -1 means none.
+ */
 interface ProfileNode {
   id: number;
   hitCount: number;
@@ -85,9 +88,14 @@ function merge(profiles: readonly CpuProfile[], stacks: Stacks): CpuProfile {
 }
 
 function locate(node: ProfileNode, stacks: Stacks): ProfileNode['callFrame'] {
-  const frame = { ...node.callFrame, scriptId: String(node.callFrame.scriptId) };
-  if (frame.url !== LAMBDA_SCRIPT) return frame;
-  const at = stacks.locate(frame.lineNumber + 1, frame.columnNumber + 1);
+  const { scriptId, lineNumber, columnNumber } = node.callFrame;
+  const frame = {
+    ...node.callFrame,
+    scriptId: String(scriptId),
+    lineNumber: lineNumber - 1,
+    columnNumber: columnNumber - 1,
+  };
+  const at = frame.url === LAMBDA_SCRIPT ? stacks.locate(lineNumber, columnNumber) : undefined;
   return at === undefined
     ? frame
     : { ...frame, url: at.source, lineNumber: at.line - 1, columnNumber: at.column - 1 };

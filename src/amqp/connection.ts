@@ -171,7 +171,7 @@ export class BrokerLink {
   /** Connects and sets up; resolves with the reason when the connection, once up, is lost. Rejects when it never was. */
   async #connectOnce(onUp: () => void): Promise<Error> {
     const { url, setup, onDown, onBlocked } = this.#options;
-    const model = await openModel(this.#options);
+    const model = await this.#unlessStopped(openModel(this.#options));
     const lost = Promise.withResolvers<Error>();
     let reason: Error | undefined;
     // The connection's own words come first as an 'error', or with 'close'; what the channels say afterwards is an echo.
@@ -209,6 +209,23 @@ export class BrokerLink {
     this.#model = this.#fail = undefined;
     onDown?.(error);
     return error;
+  }
+
+  /** A broker that takes the connection and says nothing must not hold up a close until the attempt times out. */
+  async #unlessStopped(opening: Promise<ChannelModel>): Promise<ChannelModel> {
+    const { signal } = this.#stop;
+    const stopped = Promise.withResolvers<never>();
+    const onAbort = (): void => stopped.reject(new Error('closing'));
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await Promise.race([opening, stopped.promise]);
+    } catch (error) {
+      opening.then(closeModel, () => undefined);
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
   }
 }
 

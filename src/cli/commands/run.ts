@@ -87,7 +87,8 @@ async function run(module: string | undefined, options: RunCommandOptions): Prom
   // Loaded here: a builder, a pool and an AMQP client that the other commands have no use for.
   const { runLambda } = await import('../../run.ts');
   const { DEFAULT_AMQP_URL } = await import('../../amqp/url.ts');
-  const lambda = await runLambda({
+  const stopped = new AbortController();
+  const starting = runLambda({
     archive,
     handler: name?.handler,
     url: options.url ?? process.env.AMQP_URL ?? DEFAULT_AMQP_URL,
@@ -106,16 +107,15 @@ async function run(module: string | undefined, options: RunCommandOptions): Prom
     stackTraces: options.stackTraces === true,
     ...(options.profiling && { onProfile: (bytes: Uint8Array) => void (profile = bytes) }),
     tracing: options.tracing === true,
+    signal: stopped.signal,
     onFailed: (error) => {
       log.fatal({ err: error }, 'the broker is lost for good');
-      void lambda.stop(0).finally(() => process.exit(EXIT.failed.code));
+      void starting.then((lambda) => lambda.stop(0)).finally(() => process.exit(EXIT.failed.code));
     },
     log,
   });
-  process.stdout.write(
-    `${paint('green', '✓')} serving ${name?.path ?? 'echo'} on queue ${lambda.queue} (jail: ${lambda.jail})\n`,
-  );
-  closeWithGrace(
+  // From the first moment on: a signal in the midst of the start must leave nothing behind either.
+  const signals = closeWithGrace(
     {
       delay: options.grace + CLOSE_MARGIN_MS,
       logger: false,
@@ -123,6 +123,9 @@ async function run(module: string | undefined, options: RunCommandOptions): Prom
     },
     async ({ err }) => {
       if (err) log.error({ err }, 'a fault of the runtime: stopping');
+      stopped.abort();
+      const lambda = await starting.catch(() => undefined);
+      if (!lambda) return;
       await lambda.stop(options.grace);
       if (profile) {
         const file = `isolambda-${process.pid}.cpuprofile`;
@@ -132,6 +135,16 @@ async function run(module: string | undefined, options: RunCommandOptions): Prom
       const { received, replied, failed } = lambda.stats();
       process.stdout.write(`${received} received, ${replied} replied, ${failed} of them with an error\n`);
     },
+  );
+  const lambda = await starting.catch((error: unknown) => {
+    // The signal's own end follows: it is no failure.
+    if (stopped.signal.aborted) return undefined;
+    signals.uninstall();
+    throw error;
+  });
+  if (!lambda || stopped.signal.aborted) return;
+  process.stdout.write(
+    `${paint('green', '✓')} serving ${name?.path ?? 'echo'} on queue ${lambda.queue} (jail: ${lambda.jail})\n`,
   );
 }
 

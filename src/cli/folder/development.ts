@@ -1,6 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+/** A module that serves itself imports `launch` from it; what that means inside an isolate the builder knows. */
+const RUNTIME = 'isolambda';
+
 /**
  * Packages of `node_modules` (as paths in it: `left-pad`, `a/node_modules/b`) that only `devDependencies` lead to.
  * They are tools of the lambda's author and stay out of the archive; everything else that stands in
@@ -9,8 +12,12 @@ import { join } from 'node:path';
 export function developmentOnly(root: string): ReadonlySet<string> {
   const own = manifest(root);
   const modules = join(root, 'node_modules');
-  const production = closure(modules, [...names(own.dependencies), ...names(own.optionalDependencies)]);
-  const development = closure(modules, names(own.devDependencies));
+  const wanted = [...names(own.dependencies), ...names(own.optionalDependencies)];
+  const production = closure(
+    modules,
+    wanted.filter((name) => name !== RUNTIME),
+  );
+  const development = closure(modules, [...names(own.devDependencies), RUNTIME]);
   return new Set([...development].filter((path) => !production.has(path)));
 }
 

@@ -1,14 +1,17 @@
 import type { Invoke } from '../../invoke/types.ts';
 import type { LambdaEntry, Registry } from '../../registry/types.ts';
 import type { Logger } from '../../telemetry/log.ts';
+import { withInvokeSpan } from './invoke-span.ts';
 import { hostedQueueName, mayReplyTo } from './queue-name.ts';
 import { QueueService } from './service.ts';
+import type { Tracer } from './trace.ts';
 import type { QueueServiceOptions } from './types.ts';
 
 export interface HostedQueuesOptions {
   readonly url: string;
   readonly registry: Registry;
   readonly invoke: Invoke;
+  readonly tracer?: Tracer | undefined;
   readonly log: Logger;
 }
 
@@ -27,7 +30,13 @@ interface Served {
 
 const RETRY_MS = 5_000;
 
-export function createHostedQueues({ url, registry, invoke, log }: HostedQueuesOptions): HostedQueues {
+export function createHostedQueues({
+  url,
+  registry,
+  invoke,
+  tracer,
+  log,
+}: HostedQueuesOptions): HostedQueues {
   const served = new Map<string, Served>();
   // Changes of one lambda are carried out one after another; each looks at what is wanted when its turn comes.
   const turns = new Map<string, Promise<void>>();
@@ -57,7 +66,7 @@ export function createHostedQueues({ url, registry, invoke, log }: HostedQueuesO
     const service = new QueueService({
       ...wanted,
       url,
-      serve: ({ head, body, signal }) =>
+      serve: withInvokeSpan(tracer, ({ head, body, signal }) =>
         invoke({
           source: 'amqp',
           lambda: registry.lambda(lambdaId) ?? lambda,
@@ -65,6 +74,8 @@ export function createHostedQueues({ url, registry, invoke, log }: HostedQueuesO
           body,
           signal,
         }),
+      ),
+      tracer,
       mayReplyTo: mayReplyTo(lambda.accountId),
       name: `isolambda ${lambdaId}`,
       log,
