@@ -20,7 +20,13 @@ describe('the examples of the seed', () => {
     service = createServer((request, response) => {
       void bodyOf(request).then((body) => {
         const { method = '', url = '', headers } = request;
-        serviceSaw.push({ method, url, account: String(headers['luna-account-id']), key: String(headers['x-api-key']), body });
+        serviceSaw.push({
+          method,
+          url,
+          account: String(headers['luna-account-id']),
+          key: String(headers['x-api-key']),
+          body,
+        });
         response.writeHead(201, { 'content-type': 'application/json' }).end('{"event_ids":["1"]}');
       });
     });
@@ -44,12 +50,19 @@ services:
   });
 
   const deploy = async (example: string, parameters: object = {}): Promise<string> => {
-    const { lambda_id: lambdaId } = (await tenant.api.createLambda({ archive: fixtureArchive(`seed/${example}`), parameters: { lambda_type: 'standalone', ...parameters } })).json;
+    const { lambda_id: lambdaId } = (
+      await tenant.api.createLambda({
+        archive: fixtureArchive(`seed/${example}`),
+        parameters: { lambda_type: 'standalone', ...parameters },
+      })
+    ).json;
     await tenant.api.waitUntilRunning(lambdaId);
     return lambdaId;
   };
-  const main = (lambdaId: string, body?: object): Promise<LambdaReply> => tenant.api.proxyLambdaPost({ lambdaId, path: 'main', ...(body && { body }) });
-  const messages = async (lambdaId: string): Promise<string[]> => (await tenant.api.getLogs({ lambdaId })).json.items.map(({ message }) => message);
+  const main = (lambdaId: string, body?: object): Promise<LambdaReply> =>
+    tenant.api.proxyLambdaPost({ lambdaId, path: 'main', ...(body && { body }) });
+  const messages = async (lambdaId: string): Promise<string[]> =>
+    (await tenant.api.getLogs({ lambdaId })).json.items.map(({ message }) => message);
 
   test('startup and shutdown: UserCtx starts before the first request, and ends when the lambda is switched off', async () => {
     const lambdaId = await deploy('startup-and-shutdown');
@@ -85,7 +98,12 @@ services:
   });
 
   test('configuration: lambda_config.yml as an object', async () => {
-    assert.deepEqual((await main(await deploy('configuration'))).json, { title: 'My Lambda', version: 5, feature1_enabled: true, username: 'admin' });
+    assert.deepEqual((await main(await deploy('configuration'))).json, {
+      title: 'My Lambda',
+      version: 5,
+      feature1_enabled: true,
+      username: 'admin',
+    });
   });
 
   test('expected exception: its status, and its text in detail', async () => {
@@ -103,38 +121,59 @@ services:
   });
 
   test('clients: addresses of the services that are enabled', async () => {
-    assert.deepEqual((await main(await deploy('clients'))).json, { faces_address: `${serviceOrigin}/faces`, events_address: `${serviceOrigin}/events-service` });
+    assert.deepEqual((await main(await deploy('clients'))).json, {
+      faces_address: `${serviceOrigin}/faces`,
+      events_address: `${serviceOrigin}/events-service`,
+    });
   });
 
   test('flags: which services are enabled', async () => {
     const lambdaId = await deploy('flags');
     assert.deepEqual((await main(lambdaId)).json, { events: true, sender: false, handlers: false });
     const lines = await messages(lambdaId);
-    for (const line of ['events enabled: true', 'sender enabled: false', 'handlers enabled: false']) assert.ok(lines.includes(line), line);
+    for (const line of ['events enabled: true', 'sender enabled: false', 'handlers enabled: false'])
+      assert.ok(lines.includes(line), line);
   });
 
   test('save event: a named method of a client; account and credentials are the host’s', async () => {
     assert.deepEqual((await main(await deploy('save-event'))).json, { status: 'success' });
     const seen = serviceSaw.find(({ url }) => url === '/events-service/events');
-    assert.deepEqual(seen && { method: seen.method, account: seen.account, key: seen.key }, { method: 'POST', account: tenant.accountId, key: 'hidden-from-lambdas' });
+    assert.deepEqual(seen && { method: seen.method, account: seen.account, key: seen.key }, {
+      method: 'POST',
+      account: tenant.accountId,
+      key: 'hidden-from-lambdas',
+    });
     assert.deepEqual(JSON.parse(seen!.body), { events: [{ source: 'lambda' }] });
   });
 
   test('additional routes: parameters by regular expression, HEAD, plain text, and the main route beside them', async () => {
     const lambdaId = await deploy('routes');
     const id = randomUUID();
-    const head = (parameter: string): Promise<LambdaReply> => tenant.api.proxyLambdaHead({ lambdaId, path: `parameters/${parameter}` });
+    const head = (parameter: string): Promise<LambdaReply> =>
+      tenant.api.proxyLambdaHead({ lambdaId, path: `parameters/${parameter}` });
     assert.equal((await head(id)).statusCode, 404);
     const created = await tenant.api.proxyLambdaPost({ lambdaId, path: `parameters/${id}` });
     assert.deepEqual([created.statusCode, created.json], [201, { response: id }]);
     assert.equal((await head(id)).statusCode, 204);
     const list = await tenant.api.proxyLambdaGet({ lambdaId, path: 'parameters' });
     assert.deepEqual([list.text, list.headers.get('content-type')], [id, 'text/plain']);
-    assert.equal((await tenant.api.proxyLambdaPost({ lambdaId, path: 'parameters/no-uuid' })).statusCode, 404);
+    assert.equal(
+      (await tenant.api.proxyLambdaPost({ lambdaId, path: 'parameters/no-uuid' })).statusCode,
+      404,
+    );
     const wrongMethod = await tenant.api.proxyLambdaPut({ lambdaId, path: 'parameters' });
     assert.equal(wrongMethod.statusCode, 405);
     assert.match(String(wrongMethod.headers.get('allow')), /GET/);
     assert.deepEqual((await main(lambdaId)).json, { result: 'main route response' });
+  });
+
+  test('a tasks lambda with additional routes: they answer beside the task', async () => {
+    const lambdaId = await deploy('tasks-with-routes', { lambda_type: 'tasks' });
+    const reply = await tenant.api.proxyLambdaGet({ lambdaId, path: 'subtasks_done/12' });
+    assert.deepEqual([reply.statusCode, reply.json], [404, { error: 'Task 12 not found' }]);
+    assert.equal((await tenant.api.proxyLambdaGet({ lambdaId, path: 'subtasks_done/x' })).statusCode, 404);
+    // What a task's content does is the tasks API's; `main` is no route of it.
+    assert.equal((await main(lambdaId)).statusCode, 405);
   });
 
   test('a route without parameters', async () => {
