@@ -1,5 +1,5 @@
 import type { Deployment } from '../config/deployment.ts';
-import { refused } from './answer.ts';
+import { refused, type BridgeAnswer } from './answer.ts';
 import type { ServiceClients } from './clients.ts';
 import type { Egress } from './egress/fetch.ts';
 import { compileEgressPolicy, type EgressPolicy } from './egress/rules.ts';
@@ -10,10 +10,12 @@ export interface GuestServicesParts {
   readonly egress: Egress;
   readonly clients: ServiceClients;
   readonly logs: LogStore;
+  /** Told of each outward request that was made or tried: bytes sent and received. */
+  readonly onEgress?: ((guest: Deployment, bytes: number) => void) | undefined;
 }
 
 /** One door for all that guests ask of the host. */
-export function createGuestServices({ egress, clients, logs }: GuestServicesParts): GuestServices {
+export function createGuestServices({ egress, clients, logs, onEgress }: GuestServicesParts): GuestServices {
   const policies = new WeakMap<Deployment, EgressPolicy>();
   const policyOf = (guest: Deployment): EgressPolicy => {
     let policy = policies.get(guest);
@@ -21,19 +23,35 @@ export function createGuestServices({ egress, clients, logs }: GuestServicesPart
     return policy;
   };
 
+  /** What a rule refused never left the host, and is nobody's traffic. */
+  const counted = async (
+    guest: Deployment,
+    body: Uint8Array,
+    answering: Promise<BridgeAnswer>,
+  ): Promise<BridgeAnswer> => {
+    const answer = await answering;
+    if (answer.reply.ok || !REFUSED_HERE.has(answer.reply.code))
+      onEgress?.(guest, body.length + answer.body.length);
+    return answer;
+  };
+
   return {
     async call(guest, call, body, signal) {
       switch (call.bridge) {
         case 'fetch':
-          return egress.fetch({
-            policy: policyOf(guest),
-            call,
+          return counted(
+            guest,
             body,
-            replyBytes: guest.limits.fetch_bytes,
-            signal,
-          });
+            egress.fetch({
+              policy: policyOf(guest),
+              call,
+              body,
+              replyBytes: guest.limits.fetch_bytes,
+              signal,
+            }),
+          );
         case 'service':
-          return clients.call(call.service ?? '', guest.accountId, call, body, signal);
+          return counted(guest, body, clients.call(call.service ?? '', guest.accountId, call, body, signal));
         case 'monitoring':
           return refused('monitoring', 'monitoring points are sent as log records');
       }
@@ -41,3 +59,11 @@ export function createGuestServices({ egress, clients, logs }: GuestServicesPart
     log: (guest, head) => logs.add(guest.lambdaId, guest.version, head),
   };
 }
+
+const REFUSED_HERE: ReadonlySet<string> = new Set([
+  'egress',
+  'url',
+  'method',
+  'manifest',
+  'service_disabled',
+]);

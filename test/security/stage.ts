@@ -4,7 +4,7 @@ import { createServer, request as openRequest, type IncomingMessage, type Server
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
-import { LambdaApiError } from '../../src/client/index.ts';
+import { LambdaApiError, LambdaStateError } from '../../src/client/index.ts';
 import {
   archiveOf,
   callMain,
@@ -50,6 +50,8 @@ export interface Target {
 const VILLAINS = 3;
 const BASE = { memory_mb: 32, cpu_ms: 2_000, timeout_ms: 6_000 };
 const OF_CLASS: Partial<Record<ClassName, Record<string, unknown>>> = {
+  heap: { cpu_ms: 10_000, timeout_ms: 20_000 },
+  buffers: { cpu_ms: 10_000, timeout_ms: 20_000 },
   'cpu-sync': { cpu_ms: 150 },
   'cpu-async': { cpu_ms: 150 },
   'regex-bigint': { cpu_ms: 250 },
@@ -226,6 +228,9 @@ async function upload(attack: AttackCase, api: TestAccount['api'], archive: Buff
     });
     return lambdaId;
   } catch (error) {
+    // It was taken in, and its build, which goes on behind the reply, failed.
+    if (error instanceof LambdaStateError)
+      return { status: 201, json: 'failed', detail: error.message, upload: false };
     if (!(error instanceof LambdaApiError)) throw error;
     const problems = (error.problems ?? []) as { rule: string }[];
     return {

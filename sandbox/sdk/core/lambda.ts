@@ -168,7 +168,7 @@ export function createLambda(exports: Readonly<Record<string, unknown>>, options
         const reply = head.kind === 'http' ? runHttp(head, body, invocation) : runRpc(head, body, invocation);
         return { reply: await reply };
       } catch (error) {
-        if (!(error instanceof RouteError)) return { failure: failureOf(error) };
+        if (!isRouteError(error)) return { failure: failureOf(error) };
         const { kind, message, allow } = error;
         return { failure: { kind, detail: message, ...(allow === undefined ? {} : { allow }) } };
       }
@@ -194,6 +194,15 @@ class RouteError extends Error {
     super(message);
     this.kind = kind;
     this.allow = allow;
+  }
+}
+
+/** What was thrown may be a proxy whose traps throw: a rejection here would leave the request without its end. */
+function isRouteError(error: unknown): error is RouteError {
+  try {
+    return error instanceof RouteError;
+  } catch {
+    return false;
   }
 }
 
