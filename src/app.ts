@@ -66,7 +66,12 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
     const logs = owned(createLogStore({ dir: join(dataDir, 'logs') }), (part) => part.flush());
     const egress = owned(createEgress(), (part) => part.close());
     const clients = owned(createServiceClients(config.services), (part) => part.close());
-    const services = createGuestServices({ egress, clients, logs });
+    const services = createGuestServices({
+      egress,
+      clients,
+      logs,
+      onEgress: ({ accountId, lambdaId }, bytes) => registry.usage.egress({ accountId, lambdaId, bytes }),
+    });
     const builder = owned(createBuilder({ config, log, imageDir: join(dataDir, 'builder') }), (part) =>
       part.close(),
     );
@@ -105,6 +110,7 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
       deployer,
       logs,
       version: VERSION,
+      servesQueues: config.amqpUrl !== '',
       egressProblems,
       readiness: async () => ({
         serving: { ok: !draining, detail: draining ? 'the host is shutting down' : 'takes requests' },

@@ -1,4 +1,5 @@
 /** What the API shows of a lambda. */
+import { effectiveQueue } from '../registry/queue-name.ts';
 import type { LambdaStatus } from '../deploy/types.ts';
 import type {
   AmqpParameters,
@@ -25,6 +26,7 @@ export const summaryView = (lambda: LambdaEntry): LambdaSummary => ({
   routes_auth: lambda.routesAuth,
   debug_errors: lambda.deployParameters.debugErrors,
   amqp: lambda.amqp === null ? null : amqpView(lambda.amqp),
+  effective_queue: effectiveQueue(lambda) ?? null,
   status: lambda.state,
   version: lambda.version,
   latest_version: lambda.latestVersion,

@@ -20,7 +20,13 @@ import { lambdaView, problemView, statusView, summaryView } from './lambda-views
 import { UPLOAD_BODY, UploadQuery } from './openapi/upload-body.ts';
 import type { ManagementApiOptions } from './options.ts';
 import { pageRequest, pageView } from './pages.ts';
-import { checkEgress, parametersPatch, uploadDeployParameters, uploadParameters } from './parameters.ts';
+import {
+  checkAmqp,
+  checkEgress,
+  parametersPatch,
+  uploadDeployParameters,
+  uploadParameters,
+} from './parameters.ts';
 import { ForAccount, LambdaPath, NoContent, replies } from './route-schema.ts';
 import { readUpload } from './upload.ts';
 import { ref } from '../schemas/index.ts';
@@ -38,7 +44,7 @@ const UPLOAD_ERRORS = [
 
 export const lambdaRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = async (
   app,
-  { registry, deployer, egressProblems },
+  { registry, deployer, egressProblems, servesQueues },
 ) => {
   const view = (lambda: LambdaEntry, { principal }: FastifyRequest): LambdaWire =>
     lambdaView(lambda, {
@@ -51,6 +57,7 @@ export const lambdaRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = asy
     const { archive_bytes: archiveBytes } = registry.limits(accountId);
     const { archive, parameters, deployParameters } = await readUpload(request, archiveBytes);
     checkEgress(deployParameters?.egress, egressProblems);
+    checkAmqp(parameters.amqp, { servesQueues });
     return {
       archive,
       parameters: uploadParameters(parameters),
@@ -196,6 +203,7 @@ export const lambdaRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = asy
     async (request) => {
       const { id } = ownLambda(request, registry);
       checkEgress(request.body.deploy_parameters?.egress, egressProblems);
+      checkAmqp(request.body.amqp, { servesQueues });
       return view(await deployer.patch(id, parametersPatch(request.body)), request);
     },
   );

@@ -47,6 +47,8 @@ export interface ManagementApiOptions {
   readonly readiness: () => Promise<Readonly<Record<string, ReadinessCheck>>>;
   /** What is wrong with destinations of `fetch`, a sentence each. Where it is missing, the host refuses them when they are used. */
   readonly egressProblems?: ((rules: readonly string[]) => readonly string[]) | undefined;
+  /** False where the host has no broker: `parameters.amqp` is refused then. */
+  readonly servesQueues?: boolean | undefined;
   /** What an account uses now of its limits, beyond the number of its lambdas: `account_concurrency`, `queue`, ... */
   readonly used?: ((accountId: string) => PartialLimits) | undefined;
   /** The host's metrics; without it there is no `/metrics`. */

@@ -157,6 +157,9 @@ const lambdaFields = {
   routes_auth: RoutesAuth,
   debug_errors: Type.Boolean(),
   amqp: Type.Union([Type.Null(), ref(AmqpParameters)]),
+  effective_queue: nullable(
+    Type.String({ description: "The queue that it is served from, with the account's prefix." }),
+  ),
   status: LambdaStateName,
   version: Type.Integer({
     minimum: 1,

@@ -1,8 +1,9 @@
 import type { Invoke } from '../../invoke/types.ts';
+import { effectiveQueue, hostedQueueName } from '../../registry/queue-name.ts';
 import type { LambdaEntry, Registry } from '../../registry/types.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { withInvokeSpan } from './invoke-span.ts';
-import { hostedQueueName, mayReplyTo } from './queue-name.ts';
+import { mayReplyTo } from './queue-name.ts';
 import { QueueService } from './service.ts';
 import type { Tracer } from './trace.ts';
 import type { QueueServiceOptions } from './types.ts';
@@ -133,8 +134,8 @@ type WantedOptions = Pick<
 /** How the lambda's queue should be served now; undefined where it should not be. */
 function wantedOptions(lambda: LambdaEntry): WantedOptions | undefined {
   const { amqp, alive, active } = lambda;
-  if (!amqp || !alive || !active) return undefined;
-  const name = hostedQueueName(lambda.accountId, amqp.queue ?? lambda.queueName ?? lambda.name);
+  const name = effectiveQueue(lambda);
+  if (!amqp || name === undefined || !alive || !active) return undefined;
   const { limits } = active;
   return {
     queue: {
