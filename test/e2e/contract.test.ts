@@ -6,6 +6,7 @@ import type { LambdaReply } from '../../src/client/index.ts';
 import { LambdaStateError } from '../../src/client/errors.ts';
 import { fixtureArchive } from '../folder-archive.ts';
 import { archiveOf, callMain, deploy, startTestHost, type TestAccount, type TestHost } from '../host.ts';
+import { lineOf } from '../lambda-log.ts';
 import { startWitness, type Witness } from '../witness.ts';
 
 const detailOf = (reply: LambdaReply): unknown => (reply.json as { detail?: unknown }).detail;
@@ -215,6 +216,43 @@ describe('what main gives back', () => {
       assert.deepEqual([reply.statusCode, detailOf(reply)], [status, detail], name);
       assert.equal((reply.json as { error_code: number }).error_code, 42004);
     }
+  });
+});
+
+describe('monitoring', () => {
+  test('points are kept with the logs, as structured records of their request', async () => {
+    const lambdaId = await deploy(
+      tenant.api,
+      `import { CustomMonitoringPoint, type StandaloneLambdaRequest } from 'lambda-tools';
+export async function main(request: StandaloneLambdaRequest) {
+  request.sendToMonitoring([
+    new CustomMonitoringPoint({ series: 'faces', tags: { camera: 'a' }, fields: { count: 2, score: 0.5, found: true }, time: 1700000000000 }),
+    new CustomMonitoringPoint({ series: 'bodies', fields: { count: 0 }, time: 1 }),
+  ]);
+  return request.requestId;
+}
+`,
+    );
+    const requestId = (await callMain(tenant.api, lambdaId)).json;
+    const faces = await lineOf(tenant.api, lambdaId, 'faces');
+    assert.deepEqual(
+      [faces.request_id, faces.level, faces.fields],
+      [
+        requestId,
+        'info',
+        {
+          monitoring: {
+            series: 'faces',
+            tags: { camera: 'a' },
+            fields: { count: 2, score: 0.5, found: true },
+            time: 1_700_000_000_000,
+          },
+        },
+      ],
+    );
+    assert.deepEqual((await lineOf(tenant.api, lambdaId, 'bodies')).fields, {
+      monitoring: { series: 'bodies', tags: {}, fields: { count: 0 }, time: 1 },
+    });
   });
 });
 

@@ -145,9 +145,12 @@ export class LambdaRequest<Ctx = AnyUserCtx> {
     return sendResponse(statusOrOptions, options);
   }
 
-  /** Keeps points of the lambda's own monitoring with its logs. */
+  /** Keeps points of the lambda's own monitoring with its logs, a record each, within the limits of logs: `fields.monitoring` is the point. */
   sendToMonitoring(points: readonly CustomMonitoringPoint[]): void {
-    environment().writePoints(points, this.#invocation.id);
+    for (const { series, tags, fields, time } of points) {
+      const point = { series, tags, fields, time };
+      environment().writeLog('info', String(series), { monitoring: point }, this.#head.requestId);
+    }
   }
 
   /** The body as a ReadableStream. */
