@@ -8,6 +8,7 @@ const MAY = {
     'src/archive',
     'src/amqp',
     'src/app.ts',
+    'src/walls.ts',
     'src/run.ts',
     'src/config',
     'src/errors',

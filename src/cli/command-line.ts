@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { accountCommand } from './commands/account.ts';
 import { deleteCommand } from './commands/delete.ts';
 import { deployCommand } from './commands/deploy.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { echoClientCommand } from './commands/echo-client.ts';
 import { initCommand } from './commands/init.ts';
 import { invokeCommand } from './commands/invoke.ts';
@@ -34,6 +35,7 @@ export function createProgram(): Command {
     });
   program.commandsGroup('Host:');
   add(program, serveCommand());
+  add(program, doctorCommand());
   program.commandsGroup('A lambda on your machine:');
   add(program, initCommand());
   add(program, validateCommand());
