@@ -1,12 +1,28 @@
 /**
- * What runner and guest say to each other. There is one function each way: the guest's `deliver(batch)` and the
- * runner's `post(batch)`. A batch is a flat array, four slots an item: type, id, head, body.
+ * What runner and guest say to each other. There is one function each way: the guest's `deliver(count, text, apart)`
+ * and the runner's `post(index, text, apart)`. An item is four numbers (type, id, length of its head, length of its
+ * body) and two texts; all texts of a batch are joined into one, because one string crosses between isolates as a copy
+ * of its bytes, while an array of strings is serialised value by value: that was a third of the runner's main thread.
+ * The numbers of what is delivered stand in shared memory (`Inbox`). Those of what is posted are text, too: the runner
+ * reads them once, and what it reads can't change meanwhile.
  * This file is in both bundles, so it imports nothing.
  */
 
-/** An item: type, id, head (text), body (text, or bytes where the text would not be the same bytes). */
-export type Batch = (number | string | Uint8Array)[];
+/** A body: text, or bytes where the text would not be the same bytes. */
+export type Body = string | Uint8Array;
 export const ITEM_SLOTS = 4;
+
+/** Length of a body that does not stand in the batch's text, but next in its list of bodies apart. */
+export const APART = -1;
+/** Longer texts go apart: a lambda that keeps a body keeps the whole text it is a part of. */
+export const MAX_JOINED_CHARS = 8 * 1024;
+
+export const isApart = (body: Body): boolean => typeof body !== 'string' || body.length > MAX_JOINED_CHARS;
+
+/** The guest's way in: so many items, whose numbers are in the inbox. */
+export type Deliver = (count: number, text: string, apart?: readonly Body[]) => void;
+/** The guest's way out: the items' numbers, each followed by a comma. */
+export type Post = (index: string, text: string, apart?: readonly Body[]) => void;
 
 /** Items that the runner delivers. */
 export const ToGuest = {
@@ -48,6 +64,8 @@ export const FromGuest = {
   shutDown: 8,
   /** Fresh random bytes are wanted. */
   wantRandom: 9,
+  /** id: invocation; body: JSON text. A reply with status 200 and no header but its content type, as most are. */
+  json: 10,
 } as const;
 
 /** A failure as the guest tells it: the stack still has the bundle's positions. */
@@ -75,6 +93,12 @@ export const Marker = {
 } as const;
 export const TOUCHED_MAX = 64;
 export const MARKER_SLOTS = Marker.firstTouched + TOUCHED_MAX;
+
+/** Most items that one entry takes. */
+export const MAX_ITEMS = 64;
+/** Behind the marker, in the same shared memory: the numbers of the items that are being delivered. The runner writes, the guest reads. */
+export const INBOX_AT = MARKER_SLOTS;
+export const SHARED_SLOTS = INBOX_AT + MAX_ITEMS * ITEM_SLOTS;
 
 /** What the guest is told at boot; JSON. */
 export interface GuestSettings {

@@ -51,6 +51,7 @@ export function createBridgeCalls(
   // Objects without a prototype, and no methods: tenants can replace those.
   const pending = Object.create(null) as Record<number, Pending>;
   const counts = Object.create(null) as Record<number, number>;
+  let counted = 0;
   let queue: Pending[] = [];
   let running = 0;
   let nextId = 1;
@@ -80,7 +81,10 @@ export function createBridgeCalls(
     call(request, onStop) {
       const count = (counts[request.invocation] ?? 0) + 1;
       // Work outside of requests has no count of its own here: the host's rates and the concurrency bound it.
-      if (request.invocation !== 0) counts[request.invocation] = count;
+      if (request.invocation !== 0) {
+        counts[request.invocation] = count;
+        if (count === 1) counted++;
+      }
       if (request.invocation !== 0 && count > limits.fetches) {
         return Promise.reject(
           new PlainError(`more than ${limits.fetches} outward requests in one invocation (fetches)`),
@@ -136,7 +140,11 @@ export function createBridgeCalls(
       call.resolve({ status: answer.status, headers, url: answer.url, redirected: answer.redirected, body });
     },
     invocationEnded(invocation) {
-      delete counts[invocation];
+      // Most invocations ask for nothing, and taking a key from an object is dear.
+      if (counted > 0 && counts[invocation] !== undefined) {
+        delete counts[invocation];
+        counted--;
+      }
       if (running === 0 && queue.length === 0) return;
       for (const id in pending) {
         const call = pending[id]!;

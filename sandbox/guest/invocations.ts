@@ -5,10 +5,9 @@ import type { LambdaFailure, LambdaResult } from '../sdk/core/outcome.ts';
 import type { LambdaAbortController, Platform } from '../sdk/core/platform.ts';
 import type { WireReply } from '../sdk/core/reply.ts';
 import { copyOf } from './bridge-calls.ts';
+import { requestHead } from './head.ts';
 import type { Outbox } from './outbox.ts';
-import { arrayLength, JsonParse, JsonStringify, ObjectHasOwn } from './primordials.ts';
-
-const PLAIN_JSON_HEAD = '{"kind":"reply","status":200,"headers":["content-type","application/json"]}';
+import { arrayLength, createTable, JsonStringify, ObjectHasOwn } from './primordials.ts';
 
 export interface Invocations {
   begin(lambda: Lambda, id: number, head: string, body: string | Uint8Array): void;
@@ -19,8 +18,7 @@ export interface Invocations {
 }
 
 interface InFlight {
-  readonly requestId: string;
-  readonly deadlineMs: number;
+  readonly head: RequestHead;
   abort: LambdaAbortController | undefined;
   aborted: 'timeout' | 'canceled' | undefined;
 }
@@ -32,7 +30,7 @@ export function createInvocations(
   limits: { readonly reply_bytes: number; readonly header_bytes: number },
   ended: (id: number) => void,
 ): Invocations {
-  const inFlight = Object.create(null) as Record<number, InFlight>;
+  const inFlight = createTable<number, InFlight>();
 
   const signalOf = (invocation: InFlight) => {
     if (invocation.abort === undefined) {
@@ -49,54 +47,53 @@ export function createInvocations(
     body: string | Uint8Array,
   ): Promise<void> => {
     const invocation: InFlight = {
-      requestId: head.requestId,
-      deadlineMs: head.deadlineMs,
+      head,
       abort: undefined,
       aborted: undefined,
     };
-    inFlight[id] = invocation;
+    inFlight.set(id, invocation);
     const result = await lambda.run(head, body, { id, signal: () => signalOf(invocation) });
-    delete inFlight[id];
+    inFlight.delete(id);
     ended(id);
-    tell(id, result, head.requestId);
+    tell(id, result, head);
   };
 
-  const tell = (id: number, result: LambdaResult, requestId: string): void => {
-    // Its own property: a tenant may have given Object.prototype one of that name.
-    if (ObjectHasOwn(result, 'failure')) {
-      outbox.add(FromGuest.failure, id, failureText(result.failure, requestId));
+  const tell = (id: number, result: LambdaResult, head: RequestHead): void => {
+    if (isFailed(result)) {
+      outbox.add(FromGuest.failure, id, failureText(result.failure, head.requestId));
       return;
     }
     const { reply } = result;
     const refused = tooLarge(reply, limits);
     if (refused !== undefined) {
-      outbox.add(FromGuest.failure, id, failureText({ kind: 'reply_too_large', detail: refused }, requestId));
+      const failure = { kind: 'reply_too_large', detail: refused } as const;
+      outbox.add(FromGuest.failure, id, failureText(failure, head.requestId));
       return;
     }
-    outbox.add(
-      FromGuest.reply,
-      id,
-      replyHead(reply),
-      typeof reply.body === 'string' ? reply.body : copyOf(reply.body),
-    );
+    const body = typeof reply.body === 'string' ? reply.body : copyOf(reply.body);
+    if (isPlainJson(reply)) outbox.add(FromGuest.json, id, '', body);
+    else outbox.add(FromGuest.reply, id, replyHead(reply), body);
   };
 
   return {
     begin(lambda, id, head, body) {
-      void serve(lambda, id, JsonParse(head) as RequestHead, body);
+      void serve(lambda, id, requestHead(head), body);
     },
     cancel(id, why) {
-      const invocation = inFlight[id];
+      const invocation = inFlight.get(id);
       if (invocation === undefined) return;
       invocation.aborted = why;
       invocation.abort?.abort(platform.abortReason(why));
     },
-    requestId: (id) => inFlight[id]?.requestId,
+    requestId: (id) => inFlight.get(id)?.head.requestId,
   };
 }
 
+/** By its own property: a tenant may have given Object.prototype one of that name. */
+const isFailed = (result: LambdaResult): result is { readonly failure: LambdaFailure } =>
+  ObjectHasOwn(result, 'failure');
+
 function replyHead(reply: WireReply): string {
-  if (isPlainJson(reply)) return PLAIN_JSON_HEAD;
   let headers = '';
   for (const text of reply.headers) headers += `${headers === '' ? '' : ','}${JsonStringify(`${text}`)}`;
   return `{"kind":"reply","status":${reply.status},"headers":[${headers}]}`;

@@ -3,7 +3,14 @@
  * locks the globals down; `boot` is called once by the runner and gives it `deliver`, the one way in.
  */
 import { DateNow, Int32, JsonParse, JsonStringify } from './primordials.ts';
-import { FromGuest, ITEM_SLOTS, ToGuest, type Batch, type GuestSettings } from '../bridge/wire.ts';
+import {
+  FromGuest,
+  ToGuest,
+  type Body,
+  type Deliver,
+  type GuestSettings,
+  type Post,
+} from '../bridge/wire.ts';
 import * as tools from '../sdk/index.ts';
 import * as tasks from '../sdk/tasks.ts';
 import { deepFreeze } from '../sdk/core/configuration.ts';
@@ -14,6 +21,7 @@ import { failureOf } from '../sdk/core/outcome.ts';
 import { createBridgeCalls } from './bridge-calls.ts';
 import { createConsole } from './console.ts';
 import { createCurrent } from './current.ts';
+import { createInbox } from './inbox.ts';
 import { createInvocations, failureText } from './invocations.ts';
 import { lockDown } from './lockdown.ts';
 import { createLogSink } from './log-sink.ts';
@@ -28,16 +36,17 @@ type Modules = Readonly<Record<string, unknown>>;
 type LambdaFunction = (modules: Modules) => Readonly<Record<string, unknown>>;
 
 export function boot(
-  post: (batch: Batch) => void,
+  post: Post,
   shared: ArrayBuffer,
   settingsText: string,
   seed: Uint8Array,
   evaluate: LambdaFunction,
-): (batch: Batch) => void {
+): Deliver {
   const settings = JsonParse(settingsText) as GuestSettings;
   const { limits } = settings;
   const outbox = createOutbox(post);
-  const current = createCurrent(new Int32(shared));
+  const memory = new Int32(shared);
+  const current = createCurrent(memory);
   const log = createLogSink(outbox, limits);
   const bridge = createBridgeCalls(outbox, limits);
   const random = createRandom(seed, () => outbox.add(FromGuest.wantRandom, 0, ''));
@@ -92,7 +101,7 @@ export function boot(
     }
   };
 
-  const handle = (type: number, id: number, head: string, body: string | Uint8Array): void => {
+  const handle = (type: number, id: number, head: string, body: Body): void => {
     switch (type) {
       case ToGuest.invoke:
         current.enter(id);
@@ -123,21 +132,11 @@ export function boot(
     }
   };
 
-  return function deliver(batch) {
+  const each = createInbox(memory, handle, report);
+  return function deliver(count, text, apart) {
     current.begin();
     log.begin();
-    for (let i = 0; i < batch.length; i += ITEM_SLOTS) {
-      try {
-        handle(
-          batch[i] as number,
-          batch[i + 1] as number,
-          batch[i + 2] as string,
-          batch[i + 3] as string | Uint8Array,
-        );
-      } catch (error) {
-        report(error);
-      }
-    }
+    each(count, text, apart);
     current.end();
   };
 }

@@ -1,4 +1,4 @@
-import { ITEM_SLOTS, type Batch } from '../bridge/wire.ts';
+import { APART, isApart, type Body, type Post } from '../bridge/wire.ts';
 import { soon } from './primordials.ts';
 
 /**
@@ -6,30 +6,41 @@ import { soon } from './primordials.ts';
  * the first item came: so the results of a batch's invocations, which settle one after the other, go together.
  */
 export interface Outbox {
-  add(type: number, id: number, head: string, body?: string | Uint8Array): void;
+  add(type: number, id: number, head: string, body?: Body): void;
   /** Sends at once: what was said just before an endless loop must not be lost with the isolate. */
   flush(): void;
 }
 
-export function createOutbox(post: (batch: Batch) => void): Outbox {
-  let batch: Batch = [];
-  let used = 0;
+export function createOutbox(post: Post): Outbox {
+  let index = '';
+  let text = '';
+  let apart: Body[] = [];
+  let aparts = 0;
   let scheduled = false;
   const flush = (): void => {
     scheduled = false;
-    if (used === 0) return;
-    const full = batch;
-    batch = [];
-    used = 0;
-    post(full);
+    if (index === '') return;
+    const items = index;
+    const texts = text;
+    const bodies = apart;
+    const none = aparts === 0;
+    index = '';
+    text = '';
+    if (none) return post(items, texts);
+    apart = [];
+    aparts = 0;
+    post(items, texts, bodies);
   };
   return {
     add(type, id, head, body = '') {
-      batch[used] = type;
-      batch[used + 1] = id;
-      batch[used + 2] = head;
-      batch[used + 3] = body;
-      used += ITEM_SLOTS;
+      if (isApart(body)) {
+        apart[aparts++] = body;
+        index += `${type},${id},${head.length},${APART},`;
+        text += head;
+      } else {
+        index += `${type},${id},${head.length},${body.length},`;
+        text += head + (body as string);
+      }
       if (scheduled) return;
       scheduled = true;
       void soon(flush);

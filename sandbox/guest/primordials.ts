@@ -20,10 +20,16 @@ type Method = (this: unknown, ...args: unknown[]) => unknown;
 const methodOf = (prototype: object, name: string): Method => Reflect.get(prototype, name) as Method;
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
 const slice = methodOf(String.prototype, 'slice');
+const startsWith = methodOf(String.prototype, 'startsWith');
+const indexOf = methodOf(String.prototype, 'indexOf');
 const set = methodOf(typedArray, 'set');
 
 export const sliceText = (text: string, from: number, to: number): string =>
   ReflectApply(slice, text, [from, to]) as string;
+export const startsText = (text: string, start: string): boolean =>
+  ReflectApply(startsWith, text, [start]) as boolean;
+export const indexInText = (text: string, part: string): number =>
+  ReflectApply(indexOf, text, [part]) as number;
 export const copyInto = (into: Uint8Array, from: Uint8Array): void => {
   ReflectApply(set, into, [from]);
 };
@@ -31,6 +37,16 @@ export const copyInto = (into: Uint8Array, from: Uint8Array): void => {
 const lengthOf = methodOf(Object.getOwnPropertyDescriptor(typedArray, 'length')!, 'get');
 /** Elements of a typed array; 0 for one that was detached. Throws TypeError for anything else. */
 export const arrayLength = (array: Uint8Array): number => ReflectApply(lengthOf, array, []) as number;
+
+/** A map's methods as they are now, as own functions: tenants can replace those of the prototype. */
+export function createTable<K, V>(): {
+  readonly get: (key: K) => V | undefined;
+  readonly set: (key: K, value: V) => void;
+  readonly delete: (key: K) => void;
+} {
+  const map = new Map<K, V>();
+  return { get: map.get.bind(map), set: map.set.bind(map), delete: map.delete.bind(map) };
+}
 
 const resolved = Promise.resolve();
 // `await` looks at the promise's constructor, which is inherited, and so the tenant's to replace.

@@ -1,7 +1,7 @@
 import { FromGuest } from '../bridge/wire.ts';
 import type { Current } from './current.ts';
 import type { Outbox } from './outbox.ts';
-import { DateNow, MathMax } from './primordials.ts';
+import { createTable, DateNow, MathMax } from './primordials.ts';
 
 interface Timer {
   readonly id: number;
@@ -29,8 +29,7 @@ export function createTimerQueue(
 ): TimerQueue {
   const heap: Timer[] = [];
   let size = 0;
-  const byId = new Map<number, Timer>();
-  const { get, set: put, delete: remove } = mapMethods(byId);
+  const { get, set: put, delete: remove } = createTable<number, Timer>();
   let nextId = 1;
   let nextSeq = 0;
   let wakeAt = Infinity;
@@ -120,15 +119,4 @@ export function createTimerQueue(
       arm(DateNow());
     },
   };
-}
-
-/** A map's methods as they are now, as own functions: tenants can replace those of the prototype. */
-function mapMethods<K, V>(
-  map: Map<K, V>,
-): {
-  get: (key: K) => V | undefined;
-  set: (key: K, value: V) => void;
-  delete: (key: K) => void;
-} {
-  return { get: map.get.bind(map), set: map.set.bind(map), delete: map.delete.bind(map) };
 }

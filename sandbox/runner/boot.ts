@@ -1,16 +1,17 @@
 import type IsolatedVm from 'isolated-vm';
 import { randomBytes } from 'node:crypto';
 import type { Load } from '../../src/protocol/messages.ts';
-import { LAMBDA_SCRIPT, type Batch, type GuestSettings } from '../bridge/wire.ts';
+import { LAMBDA_SCRIPT, type GuestSettings } from '../bridge/wire.ts';
 import type { Ivm } from './addon.ts';
 import { bootFunction, type GuestCode } from './guest-code.ts';
+import { packItems, type Item } from './intake.ts';
 
 /** Bytes that the guest's random generator starts from. */
 const SEED_BYTES = 32;
 
 export interface BootedGuest {
-  /** The one way into the isolate. Resolves when the call and the microtasks behind it have ended. */
-  readonly deliver: (batch: Batch) => Promise<unknown>;
+  /** The one way into the isolate, not to be called while an entry runs. Resolves when the call and the microtasks behind it have ended. */
+  readonly deliver: (items: readonly Item[]) => Promise<unknown>;
 }
 
 /**
@@ -24,8 +25,9 @@ export async function bootGuest(
   options: {
     readonly load: Load;
     readonly code: string;
-    readonly marker: SharedArrayBuffer;
-    readonly post: (batch: unknown) => void;
+    /** `SHARED_SLOTS` numbers of 32 bits. */
+    readonly memory: SharedArrayBuffer;
+    readonly post: (index: unknown, text: unknown, apart: unknown) => void;
   },
 ): Promise<BootedGuest> {
   const { ivm } = runner;
@@ -38,7 +40,7 @@ export async function bootGuest(
     undefined,
     [
       new ivm.Callback(options.post, { ignored: true }),
-      new ivm.ExternalCopy(options.marker).copyInto({ release: true }),
+      new ivm.ExternalCopy(options.memory).copyInto({ release: true }),
       JSON.stringify(guestSettings(options.load)),
       new ivm.ExternalCopy(new Uint8Array(randomBytes(SEED_BYTES))).copyInto({ release: true }),
       lambda.derefInto({ release: true }),
@@ -46,8 +48,14 @@ export async function bootGuest(
     { result: { reference: true } },
   )) as IsolatedVm.Reference;
   boot.release();
+  const memory = new Int32Array(options.memory);
   return {
-    deliver: (batch) => deliver.apply(undefined, [batch], { arguments: { copy: true } }),
+    deliver(items) {
+      const { text, apart } = packItems(items, memory);
+      // Without bodies apart there is nothing to serialise: numbers and strings cross as they are.
+      if (apart === undefined) return deliver.apply(undefined, [items.length, text]);
+      return deliver.apply(undefined, [items.length, text, apart], { arguments: { copy: true } });
+    },
   };
 }
 

@@ -1,7 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import type { Batch } from '../bridge/wire.ts';
+import { APART, INBOX_AT, isApart, ITEM_SLOTS, MAX_ITEMS, type Body } from '../bridge/wire.ts';
 
-const MAX_BATCH = 64;
 /** A batch should stay below this share of one invocation's CPU limit, so that an honest batch is never cut off. */
 const CPU_SHARE = 0.25;
 /** Weight of the newest figure in the running mean of CPU per item. */
@@ -12,7 +11,7 @@ export interface Item {
   readonly type: number;
   readonly id: number;
   readonly head: string;
-  readonly body: string | Uint8Array;
+  readonly body: Body;
 }
 
 /** Bytes that are text enter as text, so that the guest needs no decoder: the two hold the same bytes. */
@@ -77,12 +76,31 @@ export class Intake {
 
   #batchSize(): number {
     if (this.#single || this.#meanUs === undefined) return 1;
-    return Math.max(1, Math.min(MAX_BATCH, Math.floor((this.#limitUs * CPU_SHARE) / (this.#meanUs + 1))));
+    return Math.max(1, Math.min(MAX_ITEMS, Math.floor((this.#limitUs * CPU_SHARE) / (this.#meanUs + 1))));
   }
 }
 
-export function toBatch(items: readonly Item[]): Batch {
-  const batch: Batch = [];
-  for (const { type, id, head, body } of items) batch.push(type, id, head, body);
-  return batch;
+/** What the guest's `deliver` takes: the items' numbers go into the shared memory, which the last entry is done with. */
+export function packItems(
+  items: readonly Item[],
+  memory: Int32Array,
+): { readonly text: string; readonly apart: readonly Body[] | undefined } {
+  let text = '';
+  let apart: Body[] | undefined;
+  let slot = INBOX_AT;
+  for (const { type, id, head, body } of items) {
+    memory[slot] = type;
+    memory[slot + 1] = id;
+    memory[slot + 2] = head.length;
+    text += head;
+    if (isApart(body)) {
+      memory[slot + 3] = APART;
+      (apart ??= []).push(body);
+    } else {
+      memory[slot + 3] = body.length;
+      text += body as string;
+    }
+    slot += ITEM_SLOTS;
+  }
+  return { text, apart };
 }

@@ -2,15 +2,16 @@ import type IsolatedVm from 'isolated-vm';
 import { FrameType } from '../../src/protocol/frame.ts';
 import type { IsolateGone, Load, LogLine, Unload } from '../../src/protocol/messages.ts';
 import { failure, type Failure } from '../../src/protocol/outcome.ts';
-import { FromGuest, ITEM_SLOTS, MARKER_SLOTS, Marker, ToGuest, TOUCHED_MAX } from '../bridge/wire.ts';
+import { FromGuest, Marker, SHARED_SLOTS, ToGuest, TOUCHED_MAX, type Body } from '../bridge/wire.ts';
 import { acceptFailure, type AcceptedFailure } from '../bridge/failure.ts';
 import { acceptBridgeCall, isOfUnknownOwner } from '../bridge/call.ts';
 import { acceptReply } from '../bridge/reply.ts';
 import { freshBytes } from '../bridge/random.ts';
 import { acceptWakeDelay } from '../bridge/timer.ts';
 import { bootGuest, type BootedGuest } from './boot.ts';
-import { Intake, textOrBytes, toBatch, type Item } from './intake.ts';
+import { Intake, textOrBytes, type Item } from './intake.ts';
 import { Meter, type Metered } from './meter.ts';
+import { eachPosted } from './posted.ts';
 import { startProfile, type Profile } from './profile.ts';
 import { Stacks } from './stacks.ts';
 import type { RunnerContext } from './context.ts';
@@ -19,6 +20,7 @@ import type { Watched } from './watchdog.ts';
 
 /** What others in the isolate are told to do when one broke a limit: a fresh isolate is there within this time. */
 const RETRY_AFTER_MS = 1_000;
+const JSON_REPLY_HEAD = '{"kind":"reply","status":200,"headers":["content-type","application/json"]}';
 /** A disposed isolate that still runs after this time is inside a native call: only the process can end it. */
 const DISPOSE_MS = 500;
 
@@ -38,7 +40,7 @@ export class GuestIsolate implements Watched {
   readonly #load: Load;
   readonly #startedAt: number;
   readonly #marker: Int32Array;
-  readonly #sharedMarker: SharedArrayBuffer;
+  readonly #memory: SharedArrayBuffer;
   readonly #intake: Intake;
   readonly #stacks: Stacks;
   readonly #isolate: IsolatedVm.Isolate;
@@ -65,8 +67,8 @@ export class GuestIsolate implements Watched {
     this.#load = load;
     this.#startedAt = startedAt;
     this.#stacks = new Stacks(map);
-    this.#sharedMarker = new SharedArrayBuffer(MARKER_SLOTS * 4);
-    this.#marker = new Int32Array(this.#sharedMarker);
+    this.#memory = new SharedArrayBuffer(SHARED_SLOTS * Int32Array.BYTES_PER_ELEMENT);
+    this.#marker = new Int32Array(this.#memory);
     this.#intake = new Intake(load.limits.cpu_ms, context.suspects.has(load.lambdaId));
     this.#isolate = new context.ivm.Isolate({
       memoryLimit: Math.max(8, load.limits.memory_mb),
@@ -98,8 +100,8 @@ export class GuestIsolate implements Watched {
       const guest = await bootGuest(this.#context, this.#isolate, {
         load: this.#load,
         code,
-        marker: this.#sharedMarker,
-        post: (batch) => this.#posted(batch),
+        memory: this.#memory,
+        post: (index, text, apart) => this.#posted(index, text, apart),
       });
       if (this.#state !== 'loading') return;
       this.#deliver = guest.deliver;
@@ -215,7 +217,7 @@ export class GuestIsolate implements Watched {
     this.#meter.beginEntry();
     this.#context.watchdog.wake();
     const before = this.#meter.totalUs;
-    deliver(toBatch(items)).then(
+    deliver(items).then(
       () => this.#entryEnded(items, before, undefined),
       (error: unknown) => this.#entryEnded(items, before, error ?? new Error('unknown error')),
     );
@@ -273,24 +275,18 @@ export class GuestIsolate implements Watched {
     return open.length === 1 ? open[0]!.id : 0;
   }
 
-  #posted(batch: unknown): void {
-    if (!Array.isArray(batch) || this.#state === 'gone') return;
+  #posted(index: unknown, text: unknown, apart: unknown): void {
+    if (this.#state === 'gone') return;
     this.#meter.sample();
-    for (let i = 0; i + ITEM_SLOTS <= batch.length; i += ITEM_SLOTS) {
-      const [type, id, head, body] = batch.slice(i, i + ITEM_SLOTS) as unknown[];
-      if (typeof id !== 'number' || typeof head !== 'string') continue;
-      this.#postedItem(
-        Number(type),
-        id,
-        head,
-        typeof body === 'string' || body instanceof Uint8Array ? body : '',
-      );
-      if (this.#isGone()) return;
-    }
+    eachPosted(index, text, apart, (type, id, head, body) => {
+      if (!this.#isGone()) this.#postedItem(type, id, head, body);
+    });
   }
 
-  #postedItem(type: number, id: number, head: string, body: string | Uint8Array): void {
+  #postedItem(type: number, id: number, head: string, body: Body): void {
     switch (type) {
+      case FromGuest.json:
+        return this.#replied(id, JSON_REPLY_HEAD, body);
       case FromGuest.reply:
         return this.#replied(id, head, body);
       case FromGuest.failure:
@@ -327,7 +323,7 @@ export class GuestIsolate implements Watched {
     }
   }
 
-  #replied(id: number, head: string, body: string | Uint8Array): void {
+  #replied(id: number, head: string, body: Body): void {
     const refused = acceptReply(head, body, this.#load.limits);
     if (refused !== undefined) this.#result(id, JSON.stringify(refused), '');
     else this.#result(id, head, body);
@@ -342,7 +338,7 @@ export class GuestIsolate implements Watched {
   }
 
   /** Each invocation gets one result; what comes after a timeout or a cancel is dropped here. */
-  #result(id: number, head: string, body: string | Uint8Array): void {
+  #result(id: number, head: string, body: Body): void {
     const flight = this.flights.get(id);
     if (flight === undefined) return;
     this.flights.delete(id);

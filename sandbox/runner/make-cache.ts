@@ -7,7 +7,7 @@ import type IsolatedVm from 'isolated-vm';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Load } from '../../src/protocol/messages.ts';
-import { GUEST_SCRIPT, ToGuest } from '../bridge/wire.ts';
+import { GUEST_SCRIPT, SHARED_SLOTS, ToGuest } from '../bridge/wire.ts';
 import { loadAddon } from './addon.ts';
 import { bootGuest } from './boot.ts';
 
@@ -60,11 +60,11 @@ async function makeCache(): Promise<Uint8Array> {
   const { deliver } = await bootGuest({ ivm, guest: { source, cache: undefined } }, isolate, {
     load: LOAD,
     code: LAMBDA,
-    marker: new SharedArrayBuffer(1_024),
+    memory: new SharedArrayBuffer(SHARED_SLOTS * Int32Array.BYTES_PER_ELEMENT),
     post: () => undefined,
   });
-  await deliver([ToGuest.start, 0, '', '']);
-  await deliver([ToGuest.invoke, 1, REQUEST, '{"a":1}']);
+  await deliver([{ type: ToGuest.start, id: 0, head: '', body: '' }]);
+  await deliver([{ type: ToGuest.invoke, id: 1, head: REQUEST, body: '{"a":1}' }]);
   const script = (await isolate.compileScript(source, {
     filename: GUEST_SCRIPT,
     produceCachedData: true,
