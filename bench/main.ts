@@ -4,6 +4,7 @@
  * and appends every figure to bench/results.ndjson.
  */
 import { parseArgs } from 'node:util';
+import { amqpEchoCase } from './cases/amqp-echo.ts';
 import { coldStart } from './cases/cold-start.ts';
 import { density } from './cases/density.ts';
 import { deployTime } from './cases/deploy.ts';
@@ -24,6 +25,7 @@ const CASES: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>>>
   'http-echo': httpEcho,
   'http-latency': httpLatency,
   'http-large': httpLarge,
+  'amqp-echo': amqpEchoCase,
   'cold-start': coldStart,
   deploy: deployTime,
   density,

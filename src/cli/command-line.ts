@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { accountCommand } from './commands/account.ts';
+import { benchCommand } from './commands/bench.ts';
 import { deleteCommand } from './commands/delete.ts';
 import { deployCommand } from './commands/deploy.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -43,6 +44,7 @@ export function createProgram(): Command {
   program.commandsGroup('A lambda on a queue:');
   add(program, runCommand());
   add(program, echoClientCommand());
+  add(program, benchCommand());
   program.commandsGroup('Lambdas on a host:');
   add(program, deployCommand());
   add(program, invokeCommand());
