@@ -152,6 +152,8 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
             Promise.all([app.close(), queues?.stop(config.shutdownGraceMs), invoke.idle()]),
           );
           invoke.drain();
+          // What is still open had its grace time: half a request must not hold the end.
+          app.server.closeAllConnections();
           await unwind();
         })()),
     };

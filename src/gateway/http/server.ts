@@ -1,5 +1,6 @@
 import { fastify, type FastifyInstance } from 'fastify';
 import { createServer } from 'node:http';
+import type { Socket } from 'node:net';
 import { authenticate } from './authenticate.ts';
 import type { Authenticator } from './authenticator.ts';
 import { errorServerOptions } from './errors.ts';
@@ -20,6 +21,7 @@ export function createHttpServer({
   lambdaEdge,
   headerBytes,
 }: HttpServerOptions): FastifyInstance {
+  const sockets = new Set<Socket>();
   const app = fastify({
     ...errorServerOptions,
     // Each request is counted and metered; a log line for each would cost more than the request.
@@ -37,15 +39,27 @@ export function createHttpServer({
         keepAliveTimeout: 72_000,
         noDelay: true,
       };
-      return createServer(limits, (request, response) => {
+      const server = createServer(limits, (request, response) => {
         if (!lambdaEdge(request, response)) framework(request, response);
       });
+      server.on('connection', (socket) => {
+        sockets.add(socket);
+        socket.once('close', () => sockets.delete(socket));
+      });
+      return server;
     },
   });
-  // A connection that turns idle after the close began would hold it until its keep-alive ends.
+  // A connection that turns idle after the close began would hold it until its keep-alive ends; and one that never said
+  // anything is not idle to Node, which waits for its first request.
   let sweep: NodeJS.Timeout | undefined;
   app.addHook('preClose', async () => {
-    sweep = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP_MS);
+    // Silent for one whole sweep: the first request of a new connection may just be on its way.
+    let silent = new Set<Socket>();
+    sweep = setInterval(() => {
+      app.server.closeIdleConnections();
+      for (const socket of silent) if (socket.bytesRead === 0) socket.destroy();
+      silent = new Set([...sockets].filter(({ bytesRead }) => bytesRead === 0));
+    }, IDLE_SWEEP_MS);
   });
   // Not on the server's own `close`: one that never listened has none.
   app.addHook('onClose', async () => clearInterval(sweep));
