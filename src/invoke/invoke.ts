@@ -4,7 +4,7 @@ import type { Pool } from '../pool/types.ts';
 import { failure, type Failure, type Outcome } from '../protocol/outcome.ts';
 import type { LambdaEntry, UsageMeter } from '../registry/types.ts';
 import type { InvocationMetrics } from '../telemetry/metrics.ts';
-import type { Invoke, InvokeRequest } from './types.ts';
+import type { Invoke, InvokeRequest, Source } from './types.ts';
 
 export interface InvokeParts {
   readonly admission: Admission;
@@ -62,7 +62,7 @@ export function createInvoke({ admission, pool, usage, metrics }: InvokeParts): 
   }
 
   function record(
-    { source, lambda, body }: InvokeRequest,
+    { source, lambda, body }: Pick<InvokeRequest, 'source' | 'lambda' | 'body'>,
     deployment: Deployment | undefined,
     outcome: Outcome,
     cpuUs: number,
@@ -82,10 +82,14 @@ export function createInvoke({ admission, pool, usage, metrics }: InvokeParts): 
   }
 
   return Object.assign(invoke, {
+    refused: (source: Source, lambda: LambdaEntry, outcome: Failure) =>
+      record({ source, lambda, body: NO_BODY }, lambda.active, outcome, 0, 0),
     drain: () => void (draining = true),
     idle: () => (inFlight === 0 ? Promise.resolve() : new Promise<void>((resolve) => onIdle.push(resolve))),
   });
 }
+
+const NO_BODY = new Uint8Array(0);
 
 /** What stands against an invocation before any limit is asked. */
 const refusal = (lambda: LambdaEntry): Failure | undefined =>

@@ -1,6 +1,6 @@
 import type { CallerSignal } from '../pool/types.ts';
 import type { InvocationHead } from '../protocol/invocation.ts';
-import type { Outcome } from '../protocol/outcome.ts';
+import type { Failure, Outcome } from '../protocol/outcome.ts';
 import type { LambdaEntry } from '../registry/types.ts';
 
 /** Which edge an invocation came through; a label of the metrics. */
@@ -18,6 +18,8 @@ export interface InvokeRequest {
 export interface Invoke {
   /** Runs one invocation, from admission to outcome. Never rejects. */
   (request: InvokeRequest): Promise<Outcome>;
+  /** An edge refused a request before it was an invocation, its body too large to be taken in: it counts all the same. */
+  refused(source: Source, lambda: LambdaEntry, outcome: Failure): void;
   /** From now on every new invocation ends as `draining`. */
   drain(): void;
   /** Resolves once nothing is in flight. */

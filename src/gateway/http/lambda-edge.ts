@@ -42,12 +42,16 @@ export function createLambdaEdge({ registry, authenticator, invoke }: LambdaEdge
     try {
       const principal = onBehalfOf(authenticator.principalOf(request), request.headers['luna-account-id']);
       const lambda = findLambda(registry, principal, lambdaId);
+      checkHeaders(request.rawHeaders, lambda.active?.limits.header_bytes);
       const limit = lambda.active?.limits.request_bytes ?? 0;
       collectBody(request, limit, (collected) => {
         // An update may come while the body does: the version is the one that serves now.
         own.push('lambda-version', String(lambda.version));
-        if ('tooLarge' in collected) sendFailure(response, tooLarge(collected.tooLarge, limit), own);
-        else if ('broken' in collected)
+        if ('tooLarge' in collected) {
+          const outcome = tooLarge(collected.tooLarge, limit);
+          invoke.refused('http', lambda, outcome);
+          sendFailure(response, outcome, own);
+        } else if ('broken' in collected)
           sendFailure(response, failure('canceled', 'the connection broke before the body was whole'), own);
         else
           void run(
@@ -89,6 +93,19 @@ function onBehalfOf(principal: Principal | null, accountId: string | string[] | 
   if (!principal || typeof accountId !== 'string' || principal.accountId === accountId) return principal;
   if (principal.operator) return { ...principal, accountId };
   throw new IsolambdaError('forbidden', 'Luna-Account-Id names another account than the token');
+}
+
+/** Node bounds the block by the largest limit of any account; this is the limit of the lambda's own. */
+function checkHeaders(raw: readonly string[], limit: number | undefined): void {
+  if (limit === undefined) return;
+  let bytes = 0;
+  // A colon and a space in each, and the line's end: two characters beside every text.
+  for (const text of raw) bytes += text.length + 2;
+  if (bytes > limit)
+    throw new IsolambdaError(
+      'headers_too_large',
+      `the request's headers have ${bytes} bytes; header_bytes is ${limit}`,
+    );
 }
 
 const listens = ({ socket }: IncomingMessage): boolean =>
