@@ -11,6 +11,7 @@ import { deployTime } from './cases/deploy.ts';
 import { httpEcho } from './cases/http-echo.ts';
 import { httpLarge } from './cases/http-large.ts';
 import { httpLatency } from './cases/http-latency.ts';
+import { neighbour } from './cases/neighbour.ts';
 import { isMet, keep, table, type Row } from './report.ts';
 
 export interface BenchOptions {
@@ -29,6 +30,7 @@ const CASES: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>>>
   'cold-start': coldStart,
   deploy: deployTime,
   density,
+  neighbour,
 };
 
 const { values, positionals } = parseArgs({
