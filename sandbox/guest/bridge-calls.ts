@@ -24,8 +24,6 @@ export interface BridgeAnswer {
 export interface BridgeCalls {
   /** `onStop` is handed a function that gives the call up: its promise rejects, and its place is free. */
   call(request: BridgeRequest, onStop?: (stop: (reason: Error) => void) => void): Promise<BridgeAnswer>;
-  /** Kept with the logs; no answer comes. */
-  tell(bridge: 'monitoring', invocation: number, body: string): void;
   /** The invocation that made a call; 0 for a call that is unknown or over. */
   ownerOf(id: number): number;
   answered(id: number, head: string, body: string | Uint8Array): void;
@@ -110,9 +108,6 @@ export function createBridgeCalls(
         if (running < limits.fetch_concurrency) send(call);
         else queue[queue.length] = call;
       });
-    },
-    tell(bridge, invocation, body) {
-      outbox.add(FromGuest.bridgeCall, nextId++, `{"bridge":"${bridge}","invocation":${invocation}}`, body);
     },
     ownerOf: (id) => pending[id]?.owner ?? 0,
     answered(id, head, body) {

@@ -62,7 +62,6 @@ export function boot(
     now: DateNow,
     writeLog: (level, message, fields, requestId) =>
       log.write(level, message, fields, requestId ?? invocations.requestId(current.id())),
-    writePoints: (points, invocation) => bridge.tell('monitoring', invocation, JsonStringify(points)),
     callService: ({ path, ...call }) => bridge.call({ bridge: 'service', url: path, ...call }),
   });
   Object.defineProperty(globalThis, 'console', {

@@ -4,9 +4,6 @@ import { refused, type BridgeAnswer } from '../services/answer.ts';
 import type { GuestServices } from '../services/types.ts';
 import type { Instance } from './instance.ts';
 
-/** Monitoring points cost no outward request, but a call each. */
-const MONITORING_PER_INVOCATION = 1000;
-
 export interface BridgeRequest {
   readonly id: number;
   readonly call: BridgeCall;
@@ -64,9 +61,8 @@ function overLimit(
   soFar: number,
 ): BridgeAnswer | undefined {
   const { fetches, fetch_concurrency, request_bytes, header_bytes } = instance.deployment.limits;
-  const allowed = call.bridge === 'monitoring' ? MONITORING_PER_INVOCATION : fetches;
-  if (soFar >= allowed)
-    return refused('fetch_limit', `one invocation may make ${allowed} outward requests (fetches)`);
+  if (soFar >= fetches)
+    return refused('fetch_limit', `one invocation may make ${fetches} outward requests (fetches)`);
   if (instance.bridgeCalls.size >= fetch_concurrency)
     return refused(
       'fetch_concurrency',

@@ -67,9 +67,9 @@ export interface Configure {
   readonly userConfig: unknown;
 }
 
-/** What the guest asks of the host: `fetch`, a service call, monitoring points. The body travels beside it. */
+/** What the guest asks of the host: `fetch`, a service call. The body travels beside it. */
 const BridgeCall = Type.Object({
-  bridge: Type.Union([Type.Literal('fetch'), Type.Literal('service'), Type.Literal('monitoring')]),
+  bridge: Type.Union([Type.Literal('fetch'), Type.Literal('service')]),
   /** The invocation on whose account the call runs; 0 for `onStart` and `onShutdown`. */
   invocation: Type.Integer({ minimum: 0, maximum: 0xffffffff }),
   /** `service`: the client's name. */

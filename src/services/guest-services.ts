@@ -1,5 +1,5 @@
 import type { Deployment } from '../config/deployment.ts';
-import { refused, type BridgeAnswer } from './answer.ts';
+import type { BridgeAnswer } from './answer.ts';
 import type { ServiceClients } from './clients.ts';
 import type { Egress } from './egress/fetch.ts';
 import { compileEgressPolicy, type EgressPolicy } from './egress/rules.ts';
@@ -52,8 +52,6 @@ export function createGuestServices({ egress, clients, logs, onEgress }: GuestSe
           );
         case 'service':
           return counted(guest, body, clients.call(call.service ?? '', guest.accountId, call, body, signal));
-        case 'monitoring':
-          return refused('monitoring', 'monitoring points are sent as log records');
       }
     },
     log: (guest, head) => logs.add(guest.lambdaId, guest.version, head),

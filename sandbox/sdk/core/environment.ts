@@ -12,8 +12,6 @@ export interface Environment {
     fields: Record<string, unknown> | undefined,
     requestId?: string,
   ): void;
-  /** Points of `sendToMonitoring`, kept with the logs. */
-  writePoints(points: readonly unknown[], invocation: number): void;
   /** A call to a service client. */
   callService(call: ServiceCall): Promise<ServiceAnswer>;
   /** Epoch milliseconds. */
@@ -56,7 +54,6 @@ const outside: Environment = {
     } as const;
     console?.[write[level]](message, ...(fields === undefined ? [] : [fields]));
   },
-  writePoints() {},
   callService(call) {
     return Promise.reject(new Error(`there is no service "${call.service}" outside of isolambda`));
   },
