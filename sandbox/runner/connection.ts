@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
-import { encodeFrame, FrameDecoder, type Frame, type FrameType } from '../../src/protocol/frame.ts';
+import { FrameDecoder, type Frame, type FrameType } from '../../src/protocol/frame.ts';
+import { FrameWriter } from '../../src/protocol/frame-writer.ts';
 
 /** The host is trusted by the runner; the bound only keeps a broken stream from being taken for a length. */
 const MAX_FRAME_BYTES = 0x4000_0000;
@@ -29,13 +30,12 @@ export function openConnection(
 ): Connection {
   const socket = new Socket({ fd, readable: true, writable: true });
   const decoder = new FrameDecoder(MAX_FRAME_BYTES);
-  let outgoing: Uint8Array[] = [];
+  const outgoing = new FrameWriter();
   let scheduled = false;
 
   const write = (): void => {
     scheduled = false;
-    const parts = outgoing;
-    outgoing = [];
+    const parts = outgoing.take();
     if (parts.length === 1) {
       socket.write(parts[0]!);
       return;
@@ -50,13 +50,13 @@ export function openConnection(
   socket.on('close', onClose);
   return {
     send(type, isolate, id, aux, head, body) {
-      outgoing.push(...encodeFrame(type, isolate, id, aux, head, body));
+      outgoing.add(type, isolate, id, aux, head, body);
       if (scheduled) return;
       scheduled = true;
       setImmediate(write);
     },
     flush(done) {
-      if (outgoing.length > 0) write();
+      if (!outgoing.empty) write();
       if (socket.destroyed) done();
       else socket.write('', () => done());
     },

@@ -50,6 +50,8 @@ export interface Frame {
 
 const PREFIX_BYTES = 4;
 const FIXED_BYTES = 17;
+/** Bytes of a frame besides its head and body. */
+export const OVERHEAD_BYTES = PREFIX_BYTES + FIXED_BYTES;
 const NO_BODY = Buffer.alloc(0);
 
 /** One frame as bytes. A large body is not copied: it comes back as a second buffer, to be written after the first. */
@@ -64,21 +66,58 @@ export function encodeFrame(
   const headBytes = Buffer.byteLength(head);
   const bodyBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
   const inline = typeof body === 'string' || bodyBytes <= INLINE_BODY_BYTES;
-  const buffer = Buffer.allocUnsafe(PREFIX_BYTES + FIXED_BYTES + headBytes + (inline ? bodyBytes : 0));
-  buffer.writeUInt32LE(FIXED_BYTES + headBytes + bodyBytes, 0);
-  buffer[4] = type;
-  buffer.writeUInt32LE(isolate, 5);
-  buffer.writeUInt32LE(id, 9);
-  buffer.writeUInt32LE(aux, 13);
-  buffer.writeUInt32LE(headBytes, 17);
-  const bodyAt = PREFIX_BYTES + FIXED_BYTES + headBytes;
-  buffer.write(head, PREFIX_BYTES + FIXED_BYTES, 'utf8');
+  const buffer = Buffer.allocUnsafe(OVERHEAD_BYTES + headBytes + (inline ? bodyBytes : 0));
+  putNumbers(buffer, 0, type, isolate, id, aux, headBytes, bodyBytes);
+  const bodyAt = OVERHEAD_BYTES + headBytes;
+  buffer.write(head, OVERHEAD_BYTES, 'utf8');
   if (typeof body === 'string') buffer.write(body, bodyAt, 'utf8');
   else if (inline) buffer.set(body, bodyAt);
   else return [buffer, body];
   return [buffer];
 }
 const INLINE_BODY_BYTES = 16 * 1024;
+
+/**
+ * Writes one frame into `buffer` from `at` on, and returns where it ends. There must be room for it: three bytes for
+ * each of a text's characters.
+ */
+export function putFrame(
+  buffer: Buffer,
+  at: number,
+  type: FrameType,
+  isolate: number,
+  id: number,
+  aux: number,
+  head: string,
+  body: Uint8Array | string,
+): number {
+  const headAt = at + OVERHEAD_BYTES;
+  const headBytes = head === '' ? 0 : buffer.write(head, headAt, 'utf8');
+  const bodyAt = headAt + headBytes;
+  let bodyBytes = body.length;
+  if (typeof body !== 'string') buffer.set(body, bodyAt);
+  else if (bodyBytes > 0) bodyBytes = buffer.write(body, bodyAt, 'utf8');
+  putNumbers(buffer, at, type, isolate, id, aux, headBytes, bodyBytes);
+  return bodyAt + bodyBytes;
+}
+
+function putNumbers(
+  buffer: Buffer,
+  at: number,
+  type: FrameType,
+  isolate: number,
+  id: number,
+  aux: number,
+  headBytes: number,
+  bodyBytes: number,
+): void {
+  buffer.writeUInt32LE(FIXED_BYTES + headBytes + bodyBytes, at);
+  buffer[at + 4] = type;
+  buffer.writeUInt32LE(isolate, at + 5);
+  buffer.writeUInt32LE(id, at + 9);
+  buffer.writeUInt32LE(aux, at + 13);
+  buffer.writeUInt32LE(headBytes, at + 17);
+}
 
 export class FrameError extends Error {
   override readonly name = 'FrameError';
@@ -92,6 +131,8 @@ export class FrameError extends Error {
 export class FrameDecoder {
   #maxFrameBytes: number;
   #chunks: Buffer[] = [];
+  /** Of the first chunk, what was read. */
+  #at = 0;
   #held = 0;
 
   constructor(maxFrameBytes: number) {
@@ -113,51 +154,53 @@ export class FrameDecoder {
     this.#held += chunk.length;
     for (;;) {
       if (this.#held < PREFIX_BYTES) return;
-      const length = this.#peekLength();
+      const length = this.#whole(PREFIX_BYTES).readUInt32LE(this.#at);
       if (length < FIXED_BYTES || length > this.#maxFrameBytes) {
         throw new FrameError(
           `frame of ${length} bytes; allowed are ${FIXED_BYTES} to ${this.#maxFrameBytes}`,
         );
       }
-      if (this.#held < PREFIX_BYTES + length) return;
-      yield parse(this.#take(PREFIX_BYTES + length));
+      const bytes = PREFIX_BYTES + length;
+      if (this.#held < bytes) return;
+      const frame = parse(this.#whole(bytes), this.#at, bytes);
+      this.#skip(bytes);
+      yield frame;
     }
   }
 
-  #peekLength(): number {
-    const first = this.#chunks[0];
-    if (first && first.length >= PREFIX_BYTES) return first.readUInt32LE(0);
-    return this.#join().readUInt32LE(0);
-  }
-
-  #join(): Buffer {
-    const whole = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
+  /** A buffer that holds the next bytes in one piece, from `#at` on. */
+  #whole(bytes: number): Buffer {
+    const first = this.#chunks[0]!;
+    if (first.length - this.#at >= bytes) return first;
+    this.#chunks[0] = first.subarray(this.#at);
+    const whole = Buffer.concat(this.#chunks);
     this.#chunks = [whole];
+    this.#at = 0;
     return whole;
   }
 
-  #take(bytes: number): Buffer {
-    const first = this.#chunks[0]!;
-    const source = first.length >= bytes ? first : this.#join();
-    const rest = source.subarray(bytes);
-    if (rest.length > 0) this.#chunks[0] = rest;
-    else this.#chunks.shift();
+  #skip(bytes: number): void {
     this.#held -= bytes;
-    return source.subarray(0, bytes);
+    this.#at += bytes;
+    if (this.#at < this.#chunks[0]!.length) return;
+    this.#chunks.shift();
+    this.#at = 0;
   }
 }
 
-function parse(bytes: Buffer): Frame {
-  const headBytes = bytes.readUInt32LE(17);
-  const headAt = PREFIX_BYTES + FIXED_BYTES;
+/** Reads in place: a view of each frame first, and of what is behind it, took a quarter of the time to cut a batch. */
+function parse(bytes: Buffer, at: number, length: number): Frame {
+  const headBytes = bytes.readUInt32LE(at + 17);
+  const headAt = at + OVERHEAD_BYTES;
   const bodyAt = headAt + headBytes;
-  if (bodyAt > bytes.length) throw new FrameError(`head of ${headBytes} bytes in a frame of ${bytes.length}`);
+  const end = at + length;
+  if (bodyAt > end) throw new FrameError(`head of ${headBytes} bytes in a frame of ${length}`);
   return {
-    type: bytes[4]!,
-    isolate: bytes.readUInt32LE(5),
-    id: bytes.readUInt32LE(9),
-    aux: bytes.readUInt32LE(13),
+    type: bytes[at + 4]!,
+    isolate: bytes.readUInt32LE(at + 5),
+    id: bytes.readUInt32LE(at + 9),
+    aux: bytes.readUInt32LE(at + 13),
     head: bytes.toString('utf8', headAt, bodyAt),
-    body: bytes.subarray(bodyAt),
+    body: bytes.subarray(bodyAt, end),
   };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { encodeFrame, FrameDecoder, FrameError, FrameType } from '../../src/protocol/frame.ts';
+import { FrameWriter } from '../../src/protocol/frame-writer.ts';
 import { parseRunnerHead, runnerFrameName } from '../../src/protocol/messages.ts';
 
 const numRuns = Number(process.env.ISOLAMBDA_PROPERTY_RUNS ?? 300);
@@ -42,6 +43,37 @@ test('frames come out as they went in, however the bytes are cut', () => {
       },
     ),
     { numRuns },
+  );
+});
+
+const outgoing = fc.record({
+  frame,
+  asText: fc.boolean(),
+  head: fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 9_000 }),
+    fc.constantFrom('\ud800', '\u20ac'.repeat(9_000)),
+  ),
+  take: fc.boolean(),
+});
+
+test('a writer’s bytes are those of the frames one by one, and what was taken stays as it was', () => {
+  fc.assert(
+    fc.property(fc.array(outgoing, { maxLength: 40 }), (frames) => {
+      const writer = new FrameWriter();
+      const taken: Uint8Array[] = [];
+      const wanted: Uint8Array[] = [];
+      for (const { frame: given, asText, head, take } of frames) {
+        const body = asText ? Buffer.from(given.body).toString('latin1') : given.body;
+        writer.add(given.type, given.isolate, given.id, given.aux, head, body);
+        wanted.push(...encodeFrame(given.type, given.isolate, given.id, given.aux, head, body));
+        assert.equal(writer.empty, false);
+        if (take) taken.push(...writer.take());
+      }
+      taken.push(...writer.take());
+      assert.equal(writer.empty, true);
+      assert.ok(Buffer.concat(taken).equals(Buffer.concat(wanted)));
+    }),
+    { numRuns: Math.ceil(numRuns / 3) },
   );
 });
 
