@@ -3,12 +3,13 @@ import { IsolambdaError } from '../../errors/error.ts';
 import { tooLarge } from '../../invoke/invoke.ts';
 import type { Invoke } from '../../invoke/types.ts';
 import type { HttpHead } from '../../protocol/invocation.ts';
-import { failure, type HeaderList } from '../../protocol/outcome.ts';
+import { failure, type Failure, type HeaderList } from '../../protocol/outcome.ts';
 import type { LambdaEntry, Principal, Registry } from '../../registry/types.ts';
 import type { Authenticator } from './authenticator.ts';
 import { collectBody } from './body.ts';
 import { ClientGone } from './client-gone.ts';
 import { sendFailure, sendReply, sendThrown } from './raw-reply.ts';
+import { RefusalPacer } from './refusal-pacer.ts';
 import { requestIdOf } from './request-id.ts';
 
 export interface LambdaEdgeOptions {
@@ -33,6 +34,7 @@ const UUID_LENGTH = 36;
 const PROXY_AT = PREFIX.length + UUID_LENGTH;
 
 export function createLambdaEdge({ registry, authenticator, invoke }: LambdaEdgeOptions): LambdaEdge {
+  const pacer = new RefusalPacer(Date.now, Math.random);
   return (request, response) => {
     const target = request.url ?? '';
     if (!target.startsWith(PREFIX) || !target.startsWith(PROXY, PROXY_AT)) return false;
@@ -70,6 +72,15 @@ export function createLambdaEdge({ registry, authenticator, invoke }: LambdaEdge
     return true;
   };
 
+  /** Refusals of a flood are held back; all others, and all other failures, go at once. */
+  function refuse(response: ServerResponse, outcome: Failure, lambda: LambdaEntry, own: string[]): void {
+    const delayMs = PACED.has(outcome.kind) ? pacer.delayMs(lambda.accountId) : 0;
+    if (delayMs === 0) return sendFailure(response, outcome, own);
+    setTimeout(() => {
+      if (!response.destroyed) sendFailure(response, outcome, own);
+    }, delayMs);
+  }
+
   function run(
     request: IncomingMessage,
     response: ServerResponse,
@@ -83,10 +94,12 @@ export function createLambdaEdge({ registry, authenticator, invoke }: LambdaEdge
       // While the host drains, its clients are told to take their next request elsewhere.
       if (!listens(request)) own.push('connection', 'close');
       if (outcome.kind === 'reply') sendReply(response, outcome, own);
-      else sendFailure(response, outcome, own);
+      else refuse(response, outcome, lambda, own);
     });
   }
 }
+
+const PACED: ReadonlySet<string> = new Set(['rate_limited', 'concurrency_limit', 'queue_full']);
 
 /** The operator may act for an account; a token's own account is all that anyone else may name. */
 function onBehalfOf(principal: Principal | null, accountId: string | string[] | undefined): Principal | null {
