@@ -79,6 +79,8 @@ function inherit(command: Command): void {
   }
 }
 
+const FAILED_GRACE_MS = 2_000;
+
 /** Runs one command. Sets the exit code of the process, and returns when the work is done. */
 export async function runCommandLine(args: readonly string[]): Promise<void> {
   // `isolambda list | head -1` closes our output early: that is no error of ours.
@@ -100,5 +102,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
     const failure = describeFailure(error);
     printFailure(failure, { json });
     process.exitCode = EXIT[failure.exit].code;
+    // Whatever a failed command has left running ends with it; a command that left nothing does not wait.
+    setTimeout(() => process.exit(), FAILED_GRACE_MS).unref();
   }
 }
