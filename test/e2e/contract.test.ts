@@ -1,4 +1,5 @@
 /** What a lambda may do and what becomes of it, beyond the seed's examples: through a real host over HTTP. */
+import { Validator } from '@seriousme/openapi-schema-validator';
 import assert from 'node:assert/strict';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { after, before, describe, test } from 'node:test';
@@ -337,6 +338,8 @@ describe('routes', () => {
 
   test('docs/spec describes every route: ids, path parameters, responses and schemas are sound', async () => {
     const { json } = await tenant.api.proxyLambdaGet({ lambdaId, path: 'docs/spec' });
+    const verdict = await new Validator().validate(json as object);
+    assert.deepEqual([verdict.valid, verdict.errors], [true, undefined]);
     const spec = json as Spec;
     assert.match(spec.openapi, /^3\.1\.\d+$/);
     assert.deepEqual(Object.keys(spec.info).sort(), ['description', 'title', 'version']);
