@@ -80,6 +80,7 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
     const deployer = owned(createDeployer({ store, registry, builder, pool, config, log }), (part) =>
       part.close(),
     );
+    registry.on('accountDeleted', ({ accountId }) => pool.accountDeleted(accountId));
     registry.on('lambdaDeleted', ({ lambda }) => void logs.remove(lambda.id));
     const admission = createAdmission({ now: Date.now });
     const invoke = createInvoke({ admission, pool, usage: registry.usage, metrics });

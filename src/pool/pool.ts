@@ -50,6 +50,8 @@ class RunnerPool implements Pool {
   readonly #parts: PoolParts;
   readonly #clock: Clock;
   readonly #accounts = new Map<string, Account>();
+  /** Deleted accounts whose runner has not ended yet: nobody comes back for it. */
+  readonly #deleted = new Set<string>();
   readonly #watchedRunners = new Map<Watched, { account: Account; runner: AccountRunner }>();
   readonly #deadlines: Deadlines;
   readonly #quarantine: Quarantine;
@@ -217,6 +219,10 @@ class RunnerPool implements Pool {
     );
   }
 
+  accountDeleted(accountId: string): void {
+    if (this.#accounts.has(accountId)) this.#deleted.add(accountId);
+  }
+
   configure(lambdaId: string, userConfig: unknown): void {
     for (const account of this.#accounts.values()) account.configure(lambdaId, userConfig);
   }
@@ -259,8 +265,10 @@ class RunnerPool implements Pool {
       const now = this.#clock.now();
       // At the limit, what has no isolates makes room at once.
       const full = this.#processes() >= maxRunners;
+      for (const id of this.#deleted) if (!this.#accounts.has(id)) this.#deleted.delete(id);
       for (const [id, account] of this.#accounts) {
-        account.evictIdle(now - idleMs, full ? now : now - Math.min(idleMs, EMPTY_RUNNER_MS));
+        const atOnce = full || this.#deleted.has(id);
+        account.evictIdle(now - idleMs, atOnce ? now : now - Math.min(idleMs, EMPTY_RUNNER_MS));
         if (account.isEmpty) this.#accounts.delete(id);
       }
       this.#quarantine.sweep();

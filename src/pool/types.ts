@@ -57,6 +57,8 @@ export interface Pool {
   prepare(deployment: Deployment): Promise<Loaded | Failure>;
   /** Invocations in flight finish, `onShutdown` runs, the isolates go. Other versions of the lambda are untouched. */
   retire(lambdaId: string, version: number, reason: RetireReason): Promise<void>;
+  /** Its runner ends with the last of its isolates, and is not kept for another call. */
+  accountDeleted(accountId: string): void;
   /** A new user configuration for the isolates that run; the next request sees it. */
   configure(lambdaId: string, userConfig: unknown): void;
   instances(lambdaId: string): InstanceStatus[];

@@ -119,34 +119,38 @@ export async function openStage({ brokerUrl }: { readonly brokerUrl: string }): 
   }
   const tokenOf = new Map(free.map(({ api, token }) => [api, token]));
 
+  async function perform(attack: AttackCase, villain: TestAccount): Promise<Ended> {
+    switch (attack.kind) {
+      case 'lambda':
+        return await runLambda(attack, villain);
+      case 'config': {
+        const files = { 'lambda_main.ts': ECHO, 'lambda_config.yml': attack.source };
+        const ended = await upload(attack, villain.api, archiveOf(files));
+        if (typeof ended !== 'string') return ended;
+        await villain.api.deleteLambda({ lambdaId: ended });
+        return { status: 201, json: 'accepted', upload: false };
+      }
+      case 'archive': {
+        const { archive } = (await import(attack.path)) as {
+          archive: () => Buffer | Record<string, string>;
+        };
+        const made = archive();
+        const ended = await upload(attack, villain.api, Buffer.isBuffer(made) ? made : archiveOf(made));
+        if (typeof ended !== 'string') return ended;
+        await villain.api.deleteLambda({ lambdaId: ended });
+        return { status: 201, json: 'accepted', upload: false };
+      }
+      case 'action': {
+        const { act } = (await import(attack.path)) as { act: (scene: Scene) => Promise<unknown> };
+        return { status: 200, json: await act(scene(villain)), upload: false };
+      }
+    }
+  }
+
   async function run(attack: AttackCase): Promise<Ended> {
     const villain = free.pop() ?? (await new Promise<TestAccount>((resolve) => waiting.push(resolve)));
     try {
-      switch (attack.kind) {
-        case 'lambda':
-          return await runLambda(attack, villain);
-        case 'config': {
-          const files = { 'lambda_main.ts': ECHO, 'lambda_config.yml': attack.source };
-          const ended = await upload(attack, villain.api, archiveOf(files));
-          if (typeof ended !== 'string') return ended;
-          await villain.api.deleteLambda({ lambdaId: ended });
-          return { status: 201, json: 'accepted', upload: false };
-        }
-        case 'archive': {
-          const { archive } = (await import(attack.path)) as {
-            archive: () => Buffer | Record<string, string>;
-          };
-          const made = archive();
-          const ended = await upload(attack, villain.api, Buffer.isBuffer(made) ? made : archiveOf(made));
-          if (typeof ended !== 'string') return ended;
-          await villain.api.deleteLambda({ lambdaId: ended });
-          return { status: 201, json: 'accepted', upload: false };
-        }
-        case 'action': {
-          const { act } = (await import(attack.path)) as { act: (scene: Scene) => Promise<unknown> };
-          return { status: 200, json: await act(scene(villain)), upload: false };
-        }
-      }
+      return await perform(attack, villain);
     } finally {
       const next = waiting.shift();
       if (next) next(villain);
