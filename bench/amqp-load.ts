@@ -25,8 +25,13 @@ const send = (): void => {
     contentType: 'application/octet-stream',
     correlationId: String(sent++),
     replyTo: 'amq.rabbitmq.reply-to',
+    // A server that is gone must not leave us waiting for its replies.
+    mandatory: true,
   });
 };
+channel.on('return', () => {
+  throw new Error(`nothing serves ${queue}`);
+});
 
 await channel.consume(
   'amq.rabbitmq.reply-to',

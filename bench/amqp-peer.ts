@@ -1,6 +1,6 @@
 /**
  * The peer of the amqp-echo bench: an echo on amqplib alone, as its users write one. No limits, no sandbox, no confirms.
- * Arguments: URL, queue. Prints a line when it serves; ends when its input closes.
+ * Arguments: URL, queue. Prints a line when it serves; ends on SIGTERM.
  */
 import { connect } from 'amqplib';
 
@@ -21,4 +21,3 @@ await from.consume(queue, (message) => {
   from.ack(message);
 });
 process.stdout.write('serving\n');
-process.stdin.resume().on('end', () => process.exit(0));

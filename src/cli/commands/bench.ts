@@ -10,6 +10,7 @@ import { examples } from '../options.ts';
 interface BenchCommandOptions {
   readonly pairs?: string;
   readonly seconds?: string;
+  readonly json?: true;
 }
 
 export function benchCommand(): Command {
@@ -21,12 +22,13 @@ export function benchCommand(): Command {
     )
     .argument('[name...]', 'benches to run: amqp-echo, http-echo, ... (default: all)')
     .option('--pairs <n>', 'turns of product and peer (default: 5)')
-    .option('--seconds <n>', 'length of a turn (default: 4)');
+    .option('--seconds <n>', 'length of a turn (default: 4)')
+    .option('--json', 'print the rows as JSON');
   examples(command, ['isolambda bench amqp-echo'], ['isolambda bench amqp-echo --pairs 3 --seconds 2']);
   return command.action(bench);
 }
 
-async function bench(names: readonly string[], { pairs, seconds }: BenchCommandOptions): Promise<void> {
+async function bench(names: readonly string[], { pairs, seconds, json }: BenchCommandOptions): Promise<void> {
   const main = fileURLToPath(new URL('../../../bench/main.ts', import.meta.url));
   if (!existsSync(main))
     throw new CommandError('notFound', 'the benches are not part of the installed package', {
@@ -35,7 +37,9 @@ async function bench(names: readonly string[], { pairs, seconds }: BenchCommandO
   const flags = Object.entries({ pairs, seconds }).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}`, value],
   );
-  const child = spawn(process.execPath, [main, ...names, ...flags], { stdio: 'inherit' });
+  const child = spawn(process.execPath, [main, ...names, ...flags, ...(json ? ['--json'] : [])], {
+    stdio: 'inherit',
+  });
   const [code] = (await once(child, 'exit')) as [number | null];
   process.exitCode = code ?? EXIT.failed.code;
 }
