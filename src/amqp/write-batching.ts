@@ -9,15 +9,25 @@ export function batchWrites(model: ChannelModel): () => void {
   const socket = socketOf(model);
   if (!socket) return () => undefined;
   let corked = false;
+  let again = false;
+  // amqplib moves frames to the socket in a setImmediate that it asks for in a nextTick: come right after it.
+  const later = (): void => process.nextTick(() => setImmediate(uncork));
   const uncork = (): void => {
-    corked = false;
     socket.uncork();
+    corked = again;
+    again = false;
+    if (!corked) return;
+    // Frames that came since then may still be on their way to the socket, which would write them one by one.
+    socket.cork();
+    later();
   };
   return () => {
-    if (corked) return;
+    if (corked) {
+      again = true;
+      return;
+    }
     corked = true;
     socket.cork();
-    // amqplib moves frames to the socket in a setImmediate that it asks for in a nextTick: come right after it.
-    process.nextTick(() => setImmediate(uncork));
+    later();
   };
 }
