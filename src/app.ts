@@ -15,6 +15,7 @@ import { createLambdaEdge } from './gateway/http/lambda-edge.ts';
 import { assertMayTrustHeader } from './gateway/http/trusted-header.ts';
 import { createHttpServer } from './gateway/http/server.ts';
 import { describeLambda } from './invoke/describe.ts';
+import { lambdaMetrics } from './invoke/lambda-metrics.ts';
 import { createInvoke } from './invoke/invoke.ts';
 import { createPool } from './pool/pool.ts';
 import { createRegistry } from './registry/registry.ts';
@@ -123,6 +124,7 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
         return { account_concurrency: inFlight, queue: queued };
       },
       metrics: async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() }),
+      lambdaMetrics: (lambda, requestId) => lambdaMetrics(invoke, lambda, requestId),
       lambdaSpec: (lambda, requestId) => describeLambda(invoke, lambda, requestId),
     });
     await deployer.start();

@@ -40,10 +40,11 @@ export const documentRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = a
           tags: ['lambdas'],
           params: LambdaPath,
           querystring: ForAccount,
-          response: replies({ 200: METRICS }, ['lambda_not_found']),
+          response: replies({ 200: METRICS }, ['lambda_not_found', 'not_ready', 'disabled', 'start_failed']),
         },
       },
-      async (request, reply) => sendDocument(reply, await lambdaMetrics(ownLambda(request, registry))),
+      async (request, reply) =>
+        sendDocument(reply, await lambdaMetrics(ownLambda(request, registry), request.requestId)),
     );
 
   if (lambdaSpec)

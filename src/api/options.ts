@@ -54,7 +54,7 @@ export interface ManagementApiOptions {
   /** The host's metrics; without it there is no `/metrics`. */
   readonly metrics?: (() => Promise<TextDocument>) | undefined;
   /** A lambda's own metrics; without it there is no `/1/lambdas/{id}/metrics`. */
-  readonly lambdaMetrics?: ((lambda: LambdaEntry) => Promise<TextDocument>) | undefined;
+  readonly lambdaMetrics?: ((lambda: LambdaEntry, requestId: string) => Promise<TextDocument>) | undefined;
   /** The OpenAPI document that a lambda gives of itself; without it there is no `/1/lambdas/{id}/docs/spec`. */
   readonly lambdaSpec?: ((lambda: LambdaEntry, requestId: string) => Promise<TextDocument>) | undefined;
   /** How often a follower of a log hears that the connection lives; 15 seconds by default. */

@@ -1,7 +1,7 @@
 import type { HeaderList } from './outcome.ts';
 
 /** What an invocation carries into the isolate: the head of an `invoke` frame. The body travels beside it, as bytes. */
-export type InvocationHead = HttpHead | RpcHead;
+export type InvocationHead = HttpHead | RpcHead | MetricsHead;
 
 interface AnyHead {
   readonly requestId: string;
@@ -31,4 +31,12 @@ export interface RpcHead extends AnyHead {
   readonly contentType: string;
   readonly headers: Readonly<Record<string, unknown>>;
   readonly redelivered: boolean;
+}
+
+/**
+ * The host asks an isolate for what it counted and for the lambda's own metrics. A kind of its own, because a path could be
+ * asked by clients, or be a route of the lambda.
+ */
+export interface MetricsHead extends AnyHead {
+  readonly kind: 'metrics';
 }

@@ -91,8 +91,8 @@ test('metrics collect, and are bounded in names, labels and series', () => {
   assert.throws(() => counter.inc(-1), /can't go down/);
   assert.throws(() => counter.inc({ other: 1 }), /no label "other"/);
   assert.throws(() => new Counter({ name: 'a b', help: '' }), TypeError);
-  for (let i = 0; i < 150; i++) counter.inc({ status: i });
-  assert.equal(counter.collect().samples.length, 100);
+  for (let i = 0; i < 1_100; i++) counter.inc({ status: i });
+  assert.equal(counter.collect().samples.length, 1_000);
   assert.ok(counter.dropped > 0);
   const gauge = new Gauge({ name: 'g', help: '' });
   gauge.set(5);

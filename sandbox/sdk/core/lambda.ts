@@ -3,9 +3,10 @@ import { clientsFactory, SERVICE_NAMES, type ServiceDescription } from './client
 import { deepFreeze, maskSecrets } from './configuration.ts';
 import { createHandler, LambdaUserHandler } from './handler.ts';
 import { describeLambda, type DescribedRoute } from './openapi.ts';
-import { failureOf, type LambdaResult } from './outcome.ts';
+import { failureOf, failureStatus, type LambdaFailure, type LambdaResult } from './outcome.ts';
 import { parameterTaker, type TakesParameters } from './parameters.ts';
 import type { Platform } from './platform.ts';
+import { count, countedRequests, routeCounts, type RouteCounts } from './request-counts.ts';
 import { encodeJson, encodeReply, JSON_HEADERS, type WireReply } from './reply.ts';
 import {
   HandlersLambdaRequest,
@@ -17,6 +18,7 @@ import { Router, type Routed } from './router.ts';
 import { compileRoute, type Parameters as PathParameters } from './routes.ts';
 import { decodeEvent, encodeResult, rpcContext, type RpcRequestHead } from './rpc.ts';
 import type { InvocationScope, LambdaScope } from './scope.ts';
+import { userMetrics } from './user-metrics.ts';
 
 export interface LambdaOptions {
   readonly lambdaId: string;
@@ -30,7 +32,10 @@ export interface LambdaOptions {
 }
 
 export type RequestHead =
-  (HttpRequestHead & { readonly kind: 'http' }) | (RpcRequestHead & { readonly kind: 'rpc' });
+  | (HttpRequestHead & { readonly kind: 'http' })
+  | (RpcRequestHead & { readonly kind: 'rpc' })
+  // The host itself asks for the lambda's metrics: no edge makes such a head.
+  | { readonly kind: 'metrics'; readonly requestId: string };
 
 /** A lambda that can be called: its module's exports, its routes, its UserCtx. */
 export interface Lambda {
@@ -53,6 +58,7 @@ type RequestClass = new (
 ) => LambdaRequest;
 type Entry = (...args: unknown[]) => unknown;
 interface Target {
+  readonly counts: RouteCounts;
   readonly allow: string;
   readonly methods: ReadonlyMap<string, (request: LambdaRequest, parameters: PathParameters) => unknown>;
 }
@@ -95,24 +101,33 @@ export function createLambda(exports: Readonly<Record<string, unknown>>, options
   const callHandler = (event: unknown, head: ContextHead): unknown =>
     entry!(event, rpcContext(head, { lambdaId: options.lambdaId, functionName: options.handler }));
 
-  const main = target(type === 'tasks' ? {} : { POST: callEntry });
-  const router = new Router<Target>([
-    { pattern: compileRoute('/main'), target: main },
-    { pattern: compileRoute('/healthcheck'), target: target({ GET: () => HEALTHY }) },
-    { pattern: compileRoute('/config'), target: target({ GET: () => maskSecrets(scope.config ?? {}) }) },
-    {
-      pattern: compileRoute('/docs/spec'),
-      target: target({ GET: () => describeLambda(options, described) }),
-    },
+  const main = route('/main', type === 'tasks' ? {} : { POST: callEntry });
+  const routes = [
+    main,
+    route('/healthcheck', { GET: () => HEALTHY }),
+    route('/config', { GET: () => maskSecrets(scope.config ?? {}) }),
+    route('/docs/spec', { GET: () => describeLambda(options, described) }),
     ...added,
-  ]);
+  ];
+  const router = new Router<Target>(routes);
+  const mainCounts = main.target.counts;
+  const elsewhere = routeCounts('');
+  const collect = userMetrics(exports['USER_METRICS']);
+  const metricsReply = (): WireReply => ({
+    status: 200,
+    headers: JSON_HEADERS,
+    body: encodeJson({
+      ...collect(),
+      requests: countedRequests([...routes.map(({ target }) => target.counts), elsewhere]),
+    }),
+  });
 
   const runHttp = async (
     head: HttpRequestHead,
     body: string | Uint8Array,
     invocation: InvocationScope,
+    found: Found | undefined,
   ): Promise<WireReply> => {
-    const found = router.find(head.path);
     if (found === undefined) throw new RouteError('route_not_found', `this lambda has no route ${head.path}`);
     const { allow, methods } = found.target;
     const call = methods.get(head.method) ?? (head.method === 'HEAD' ? methods.get('GET') : undefined);
@@ -144,7 +159,7 @@ export function createLambda(exports: Readonly<Record<string, unknown>>, options
       headers: ['content-type', head.contentType],
       clientIp: '',
     };
-    return runHttp(http, body, invocation);
+    return runHttp(http, body, invocation, { target: main.target, parameters: {} });
   };
 
   return {
@@ -161,18 +176,28 @@ export function createLambda(exports: Readonly<Record<string, unknown>>, options
       await scope.userCtx?.onShutdown?.();
     },
     async run(head, body, invocation) {
+      let counts = mainCounts;
       try {
+        if (head.kind === 'metrics') return { reply: metricsReply() };
         // What most requests are goes without the router, and through one async function less.
         if (head.kind === 'http' && head.path === '/main' && head.method === 'POST' && type !== 'tasks') {
           const value = await callEntry(new Request(head, body, scope, invocation));
-          return { reply: await encodeReply(value, platform) };
+          const reply = await encodeReply(value, platform);
+          count(counts, reply.status);
+          return { reply };
         }
-        const reply = head.kind === 'http' ? runHttp(head, body, invocation) : runRpc(head, body, invocation);
-        return { reply: await reply };
+        let reply: WireReply;
+        if (head.kind === 'http') {
+          const found = router.find(head.path);
+          counts = found?.target.counts ?? elsewhere;
+          reply = await runHttp(head, body, invocation, found);
+        } else reply = await runRpc(head, body, invocation);
+        count(counts, reply.status);
+        return { reply };
       } catch (error) {
-        if (!isRouteError(error)) return { failure: failureOf(error) };
-        const { kind, message, allow } = error;
-        return { failure: { kind, detail: message, ...(allow === undefined ? {} : { allow }) } };
+        const failure = isRouteError(error) ? routeFailure(error) : failureOf(error);
+        if (head.kind !== 'metrics') count(counts, failureStatus(failure));
+        return { failure };
       }
     },
     configure(userConfig) {
@@ -181,6 +206,7 @@ export function createLambda(exports: Readonly<Record<string, unknown>>, options
   };
 }
 
+type Found = NonNullable<ReturnType<Router<Target>['find']>>;
 type ContextHead = Parameters<typeof rpcContext>[0];
 
 interface UserCtx {
@@ -206,6 +232,10 @@ function isRouteError(error: unknown): error is RouteError {
   } catch {
     return false;
   }
+}
+
+function routeFailure({ kind, message, allow }: RouteError): LambdaFailure {
+  return { kind, detail: message, ...(allow === undefined ? {} : { allow }) };
 }
 
 function entryOf(exports: Readonly<Record<string, unknown>>, name: string): Entry {
@@ -243,10 +273,13 @@ function requestClass(type: LambdaOptions['type'], services: LambdaOptions['serv
   return Request;
 }
 
-function target(
+function route(
+  path: string,
   calls: Readonly<Record<string, (request: LambdaRequest, parameters: PathParameters) => unknown>>,
-): Target {
-  return { methods: new Map(Object.entries(calls)), allow: allowed(Object.keys(calls)) };
+): Routed<Target> {
+  const methods = new Map(Object.entries(calls));
+  const target = { methods, allow: allowed(Object.keys(calls)), counts: routeCounts(path) };
+  return { pattern: compileRoute(path), target };
 }
 
 function allowed(methods: readonly string[]): string {
@@ -286,7 +319,11 @@ function addedRoute(Handler: new (request: LambdaRequest) => LambdaUserHandler):
     });
   }
   if (methods.size === 0) throw new Error(`${Handler.name} has none of the methods ${METHODS.join(', ')}`);
-  return { pattern, name: Handler.name, target: { methods, allow: allowed([...methods.keys()]) } };
+  return {
+    pattern,
+    name: Handler.name,
+    target: { methods, allow: allowed([...methods.keys()]), counts: routeCounts(route) },
+  };
 }
 
 /** `static route`, or an instance field of that name: then one instance is made just to read it. */

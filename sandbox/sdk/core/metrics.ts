@@ -1,12 +1,15 @@
 /**
  * The lambda's own metrics: `export const USER_METRICS = [new Counter(...), ...]`. Plain collectors in the names of the
- * Prometheus clients; the host reads them through `collect()`. Names, labels and series are bounded, so that a lambda
- * can't fill the host's metrics page.
+ * Prometheus clients. The host reads them through `collect()`, and checks and renders what it gets: nothing here guards
+ * the page. Names, labels and series are bounded, so that a lambda's page stays small.
  */
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]{0,127}$/;
 const LABEL = /^[a-zA-Z_][a-zA-Z0-9_]{0,63}$/;
-const MAX_SERIES = 100;
+const MAX_SERIES = 1_000;
+const MAX_LABELS = 16;
 const MAX_LABEL_CHARS = 128;
+const MAX_HELP_CHARS = 500;
+const MAX_BUCKETS = 100;
 const DEFAULT_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const DEFAULT_QUANTILES = [0.5, 0.9, 0.99];
 /** A summary's quantiles are of the newest observations. */
@@ -35,7 +38,7 @@ interface Series<T> {
   value: T;
 }
 
-abstract class Metric<T> {
+export abstract class Metric<T = unknown> {
   readonly name: string;
   readonly help: string;
   readonly labelNames: readonly string[];
@@ -47,10 +50,13 @@ abstract class Metric<T> {
   constructor(options: MetricOptions) {
     if (!NAME.test(options.name)) throw new TypeError(`"${options.name}" is no name of a metric`);
     this.name = options.name;
-    this.help = options.help;
-    this.labelNames = options.labelNames ?? [];
+    this.help = String(options.help ?? '').slice(0, MAX_HELP_CHARS);
+    this.labelNames = [...(options.labelNames ?? [])];
+    if (this.labelNames.length > MAX_LABELS || new Set(this.labelNames).size < this.labelNames.length)
+      throw new TypeError(`metric ${this.name}: labels are ${MAX_LABELS} at most, each once`);
     for (const label of this.labelNames) {
-      if (!LABEL.test(label)) throw new TypeError(`metric ${this.name}: "${label}" is no name of a label`);
+      if (!LABEL.test(label) || label.startsWith('__'))
+        throw new TypeError(`metric ${this.name}: "${label}" is no name of a label`);
     }
   }
 
@@ -91,6 +97,12 @@ const finite = (name: string, value: number): number => {
     throw new TypeError(`metric ${name}: ${value} is no number`);
   return value;
 };
+
+/** Prometheus itself gives this label a meaning in metrics of this type. */
+function refuseLabel(metric: Metric, label: string): void {
+  if (metric.labelNames.includes(label))
+    throw new TypeError(`metric ${metric.name}: the label "${label}" is its type's own`);
+}
 
 /** Only ever grows. */
 export class Counter extends Metric<number> {
@@ -153,7 +165,9 @@ export class Histogram extends Metric<Observed> {
 
   constructor(options: MetricOptions & { readonly buckets?: readonly number[] }) {
     super(options);
-    this.buckets = [...(options.buckets ?? DEFAULT_BUCKETS)].sort((a, b) => a - b).slice(0, MAX_SERIES);
+    this.buckets = [...(options.buckets ?? DEFAULT_BUCKETS)].sort((a, b) => a - b).slice(0, MAX_BUCKETS);
+    for (const bound of this.buckets) finite(this.name, bound);
+    refuseLabel(this, 'le');
   }
 
   /** `observe(0.3)`, `observe({ route: "/a" }, 0.3)`. */
@@ -200,6 +214,8 @@ export class Summary extends Metric<Window> {
   constructor(options: MetricOptions & { readonly percentiles?: readonly number[] }) {
     super(options);
     this.quantiles = (options.percentiles ?? DEFAULT_QUANTILES).slice(0, 16);
+    for (const quantile of this.quantiles) finite(this.name, quantile);
+    refuseLabel(this, 'quantile');
   }
 
   observe(labelsOrValue: Labels | number, value = 0): void {

@@ -23,6 +23,21 @@ export interface LambdaFailure {
 
 export type LambdaResult = { readonly reply: WireReply } | { readonly failure: LambdaFailure };
 
+/** The status that the host answers these with: see its table of errors. */
+const STATUSES: Readonly<Record<LambdaFailure['kind'], number>> = {
+  user_exception: 400,
+  exception: 500,
+  reply_not_serializable: 500,
+  reply_invalid: 502,
+  reply_too_large: 502,
+  request_invalid: 400,
+  route_not_found: 404,
+  method_not_allowed: 405,
+  start_failed: 503,
+};
+
+export const failureStatus = ({ kind, status }: LambdaFailure): number => status ?? STATUSES[kind];
+
 const MAX_DETAIL_CHARS = 4 * 1024;
 
 /** What was thrown, as a failure. Never throws itself: a thrown value may be a proxy, or have getters that throw. */
