@@ -35,7 +35,11 @@ const CASES: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>>>
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { pairs: { type: 'string', default: '5' }, seconds: { type: 'string', default: '4' }, json: { type: 'boolean', default: false } },
+  options: {
+    pairs: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '4' },
+    json: { type: 'boolean', default: false },
+  },
 });
 const unknown = positionals.filter((name) => !Object.hasOwn(CASES, name));
 if (unknown.length > 0) {

@@ -10,5 +10,15 @@ export interface Product extends TestHost {
 
 export async function startProduct(flags: Readonly<Record<string, string>> = {}): Promise<Product> {
   const host = await startTestHost({ flags });
-  return { ...host, account: () => host.account({ rate_per_s: 1e6, account_rate_per_s: 1e6, concurrency: 1_000, account_concurrency: 1_000, cpu_cores: 64 }) };
+  return {
+    ...host,
+    account: () =>
+      host.account({
+        rate_per_s: 1e6,
+        account_rate_per_s: 1e6,
+        concurrency: 1_000,
+        account_concurrency: 1_000,
+        cpu_cores: 64,
+      }),
+  };
 }

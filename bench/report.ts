@@ -14,7 +14,8 @@ export interface Row {
   readonly samples: readonly number[];
 }
 
-export const isMet = ({ value, must }: Row): boolean => must === undefined || ('least' in must ? value >= must.least : value <= must.most);
+export const isMet = ({ value, must }: Row): boolean =>
+  must === undefined || ('least' in must ? value >= must.least : value <= must.most);
 
 export function table(rows: readonly Row[]): string {
   const cells = rows.map((row) => [
@@ -26,20 +27,31 @@ export function table(rows: readonly Row[]): string {
     row.must ? (isMet(row) ? 'yes' : 'NO') : '',
   ]);
   const head = ['bench', 'figure', 'median', 'must', 'aim', 'met'];
-  const widths = head.map((title, column) => Math.max(title.length, ...cells.map((cell) => cell[column]!.length)));
-  const line = (cell: readonly string[]): string => `| ${cell.map((text, column) => text.padEnd(widths[column]!)).join(' | ')} |`;
-  return [line(head), `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...cells.map(line)].join('\n');
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...cells.map((cell) => cell[column]!.length)),
+  );
+  const line = (cell: readonly string[]): string =>
+    `| ${cell.map((text, column) => text.padEnd(widths[column]!)).join(' | ')} |`;
+  return [line(head), `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...cells.map(line)].join(
+    '\n',
+  );
 }
 
 /** Appends the rows to bench/results.ndjson with the commit that they belong to. */
 export function keep(rows: readonly Row[], path: URL): void {
-  const git = (...args: string[]): string => execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  const git = (...args: string[]): string =>
+    execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   let commit = 'unknown';
   try {
-    commit = git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--untracked-files=no') === '' ? '' : '+changes');
+    commit =
+      git('rev-parse', '--short', 'HEAD') +
+      (git('status', '--porcelain', '--untracked-files=no') === '' ? '' : '+changes');
   } catch {
     // Not in a checkout: the figures are kept all the same.
   }
   const time = new Date().toISOString();
-  appendFileSync(path, rows.map((row) => `${JSON.stringify({ time, commit, node: process.version, ...row })}\n`).join(''));
+  appendFileSync(
+    path,
+    rows.map((row) => `${JSON.stringify({ time, commit, node: process.version, ...row })}\n`).join(''),
+  );
 }

@@ -14,7 +14,10 @@ const SPARES = 2;
  * beside workerd from the start of its process to its first reply.
  */
 export async function coldStart({ pairs, say }: BenchOptions): Promise<Row[]> {
-  const product = await startProduct({ 'sandbox-idle-ms': String(IDLE_MS), 'sandbox-spare-runners': String(SPARES) });
+  const product = await startProduct({
+    'sandbox-idle-ms': String(IDLE_MS),
+    'sandbox-spare-runners': String(SPARES),
+  });
   try {
     const { token, api } = await product.account();
     const lambdaId = await deploy(api, ECHO);
@@ -42,7 +45,15 @@ export async function coldStart({ pairs, say }: BenchOptions): Promise<Row[]> {
     }
     return [
       { bench: 'cold-start', figure: 'p50', value: median(times), unit: 'ms', samples: times },
-      { bench: 'cold-start', figure: 'p50 against workerd', value: median(ratios), unit: 'x', must: { most: 0.5 }, aim: 0.2, samples: ratios },
+      {
+        bench: 'cold-start',
+        figure: 'p50 against workerd',
+        value: median(ratios),
+        unit: 'x',
+        must: { most: 0.5 },
+        aim: 0.2,
+        samples: ratios,
+      },
     ];
   } finally {
     await product.stop();
@@ -55,7 +66,12 @@ async function evicted(product: Product, lambdaId: string): Promise<void> {
     const { instances } = (await product.operator.getStatus({ lambdaId })).json;
     const { text } = await product.operator.getMetrics();
     const gauge = (name: string): number => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(text)?.[1]);
-    if (instances.length === 0 && gauge('isolambda_runners') === gauge('isolambda_spare_runners') && gauge('isolambda_spare_runners') === SPARES) break;
+    if (
+      instances.length === 0 &&
+      gauge('isolambda_runners') === gauge('isolambda_spare_runners') &&
+      gauge('isolambda_spare_runners') === SPARES
+    )
+      break;
     await pause(50);
   }
   await pause(100);

@@ -23,8 +23,24 @@ export async function density({ say }: BenchOptions): Promise<Row[]> {
     const perLambda = (treePss(product.process.pid!) - one) / LAMBDAS;
     say(`${LAMBDAS} further lambdas of one account: ${perLambda.toFixed(2)} MB each`);
     return [
-      { bench: 'density', figure: 'per idle account', value: perAccount, unit: 'MB', must: { most: 30 }, aim: 20, samples: [perAccount] },
-      { bench: 'density', figure: 'per further lambda', value: perLambda, unit: 'MB', must: { most: 3 }, aim: 1.5, samples: [perLambda] },
+      {
+        bench: 'density',
+        figure: 'per idle account',
+        value: perAccount,
+        unit: 'MB',
+        must: { most: 30 },
+        aim: 20,
+        samples: [perAccount],
+      },
+      {
+        bench: 'density',
+        figure: 'per further lambda',
+        value: perLambda,
+        unit: 'MB',
+        must: { most: 3 },
+        aim: 1.5,
+        samples: [perLambda],
+      },
     ];
   } finally {
     await product.stop();
@@ -45,13 +61,16 @@ function treePss(root: number): number {
       // It ended meanwhile.
     }
   }
-  const below = (pid: number): number[] => (children.get(pid) ?? []).flatMap((child) => [child, ...below(child)]);
+  const below = (pid: number): number[] =>
+    (children.get(pid) ?? []).flatMap((child) => [child, ...below(child)]);
   return below(root).reduce((sum, pid) => sum + pssOf(pid), 0);
 }
 
 function pssOf(pid: number): number {
   try {
-    return Number(/^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0) / 1_000;
+    return (
+      Number(/^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0) / 1_000
+    );
   } catch {
     return 0;
   }

@@ -14,7 +14,9 @@ export async function deployTime({ pairs, say }: BenchOptions): Promise<Row[]> {
     for (let turn = 0; turn <= turns; turn += 1) {
       const start = performance.now();
       const archive = archiveOf({ 'lambda_main.ts': `${ECHO}// ${turn}\n` });
-      const { lambda_id: lambdaId } = (await api.createLambda({ archive, parameters: { lambda_type: 'standalone' } })).json;
+      const { lambda_id: lambdaId } = (
+        await api.createLambda({ archive, parameters: { lambda_type: 'standalone' } })
+      ).json;
       await api.waitUntilRunning(lambdaId);
       const reply = await api.proxyLambdaPost({ lambdaId, path: 'main', body: JSON.parse(BODY) as object });
       if (reply.statusCode !== 200) throw new Error(`status ${reply.statusCode}`);
@@ -24,7 +26,17 @@ export async function deployTime({ pairs, say }: BenchOptions): Promise<Row[]> {
       times.push(ms);
       say(`${turn}/${turns}: ${ms.toFixed(0)} ms`);
     }
-    return [{ bench: 'deploy', figure: 'upload to first reply, p50', value: median(times), unit: 'ms', must: { most: 300 }, aim: 120, samples: times }];
+    return [
+      {
+        bench: 'deploy',
+        figure: 'upload to first reply, p50',
+        value: median(times),
+        unit: 'ms',
+        must: { most: 300 },
+        aim: 120,
+        samples: times,
+      },
+    ];
   } finally {
     await product.stop();
   }

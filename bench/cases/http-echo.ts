@@ -26,20 +26,51 @@ export async function httpEcho({ pairs, seconds, say }: BenchOptions): Promise<R
 
     const turns: { product: LoadResult; fastify: LoadResult; workerd: LoadResult }[] = [];
     for (let pair = 1; pair <= pairs; pair += 1) {
-      const turn = { product: await run(ours, auth), fastify: await run(fastify.origin), workerd: await run(workerd.origin) };
+      const turn = {
+        product: await run(ours, auth),
+        fastify: await run(fastify.origin),
+        workerd: await run(workerd.origin),
+      };
       if (turn.product.errors > 0) throw new Error(`${turn.product.errors} requests failed`);
       turns.push(turn);
-      say(`${pair}/${pairs}: isolambda ${Math.round(turn.product.perSecond)}/s, Fastify ${Math.round(turn.fastify.perSecond)}/s, workerd ${Math.round(turn.workerd.perSecond)}/s`);
+      say(
+        `${pair}/${pairs}: isolambda ${Math.round(turn.product.perSecond)}/s, Fastify ${Math.round(turn.fastify.perSecond)}/s, workerd ${Math.round(turn.workerd.perSecond)}/s`,
+      );
     }
     const ratios = (of: (turn: (typeof turns)[number]) => number): { value: number; samples: number[] } => {
       const samples = turns.map(of);
       return { value: median(samples), samples };
     };
     return [
-      { bench: 'http-echo', figure: 'requests per second', unit: 'per s', ...ratios((turn) => turn.product.perSecond) },
-      { bench: 'http-echo', figure: 'against Fastify', unit: 'x', must: { least: 0.8 }, aim: 1, ...ratios((turn) => turn.product.perSecond / turn.fastify.perSecond) },
-      { bench: 'http-echo', figure: 'against workerd', unit: 'x', must: { least: 2 }, aim: 2.5, ...ratios((turn) => turn.product.perSecond / turn.workerd.perSecond) },
-      { bench: 'http-echo', figure: 'p99 against workerd', unit: 'x', must: { most: 1 }, ...ratios((turn) => turn.product.p99Us / turn.workerd.p99Us) },
+      {
+        bench: 'http-echo',
+        figure: 'requests per second',
+        unit: 'per s',
+        ...ratios((turn) => turn.product.perSecond),
+      },
+      {
+        bench: 'http-echo',
+        figure: 'against Fastify',
+        unit: 'x',
+        must: { least: 0.8 },
+        aim: 1,
+        ...ratios((turn) => turn.product.perSecond / turn.fastify.perSecond),
+      },
+      {
+        bench: 'http-echo',
+        figure: 'against workerd',
+        unit: 'x',
+        must: { least: 2 },
+        aim: 2.5,
+        ...ratios((turn) => turn.product.perSecond / turn.workerd.perSecond),
+      },
+      {
+        bench: 'http-echo',
+        figure: 'p99 against workerd',
+        unit: 'x',
+        must: { most: 1 },
+        ...ratios((turn) => turn.product.p99Us / turn.workerd.p99Us),
+      },
     ];
   } finally {
     await Promise.all([product.stop(), fastify.stop(), workerd.stop()]);

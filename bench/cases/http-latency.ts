@@ -13,7 +13,13 @@ export async function httpLatency({ pairs, seconds, say }: BenchOptions): Promis
     const { token, api } = await product.account();
     const lambdaId = await deploy(api, ECHO);
     const run = (url: string, headers: Record<string, string> = {}): Promise<LoadResult> =>
-      latency({ url, connections: 1, seconds, headers: { 'content-type': 'application/json', ...headers }, body: BODY });
+      latency({
+        url,
+        connections: 1,
+        seconds,
+        headers: { 'content-type': 'application/json', ...headers },
+        body: BODY,
+      });
     const ours = `${product.origin}/1/lambdas/${lambdaId}/proxy/main`;
     const p50s: number[] = [];
     const ratios: number[] = [];
@@ -23,11 +29,21 @@ export async function httpLatency({ pairs, seconds, say }: BenchOptions): Promis
       if (mine.errors > 0) throw new Error(`${mine.errors} requests failed`);
       p50s.push(mine.p50Us);
       ratios.push(mine.p50Us / theirs.p50Us);
-      say(`${pair}/${pairs}: isolambda p50 ${Math.round(mine.p50Us)} us, workerd ${Math.round(theirs.p50Us)} us`);
+      say(
+        `${pair}/${pairs}: isolambda p50 ${Math.round(mine.p50Us)} us, workerd ${Math.round(theirs.p50Us)} us`,
+      );
     }
     return [
       { bench: 'http-latency', figure: 'p50', value: median(p50s), unit: 'us', samples: p50s },
-      { bench: 'http-latency', figure: 'p50 against workerd', value: median(ratios), unit: 'x', must: { most: 1.3 }, aim: 1, samples: ratios },
+      {
+        bench: 'http-latency',
+        figure: 'p50 against workerd',
+        value: median(ratios),
+        unit: 'x',
+        must: { most: 1.3 },
+        aim: 1,
+        samples: ratios,
+      },
     ];
   } finally {
     await Promise.all([product.stop(), workerd.stop()]);

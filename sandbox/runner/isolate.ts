@@ -343,7 +343,7 @@ export class GuestIsolate implements Watched {
     if (flight === undefined) return;
     this.flights.delete(id);
     this.flushLog();
-    const aux = Math.min(0xffff_ffff, Math.round(flight.cpuUs));
+    const aux = Math.min(0xffff_ffff, Math.round(this.#meter.leave(flight)));
     this.#context.connection.send(FrameType.result, this.id, id, aux, head, body);
     if (this.#state === 'draining' && this.flights.size === 0) this.#stop();
   }

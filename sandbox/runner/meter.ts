@@ -34,6 +34,10 @@ export class Meter {
   #stretchOf = -1;
   #backgroundUs = 0;
   #drainedAt: number;
+  /** Invocations that were in flight in this entry, and have their reply. */
+  readonly #endedInEntry = new Set<number>();
+  /** What they used of the entry after their replies left; nobody has been billed for it yet. */
+  #tailUs = 0;
   #breach: CpuBreach | undefined;
 
   constructor(options: {
@@ -69,6 +73,18 @@ export class Meter {
     this.#marker[Marker.touched] = 0;
     this.#stretchUs = 0;
     this.#stretchOf = -1;
+    this.#endedInEntry.clear();
+  }
+
+  /**
+   * An invocation has its reply, and leaves. Returns the CPU to bill it for: its own, and the rest of the entries before,
+   * which ran on after their replies had been posted (a quarter of an echo's CPU: it must not count as background work).
+   */
+  leave(flight: Metered): number {
+    this.#endedInEntry.add(flight.id);
+    const us = flight.cpuUs + this.#tailUs;
+    this.#tailUs = 0;
+    return us;
   }
 
   /** Reads the clock and shares out what was used since the last sample. Returns whoever is over the limit. */
@@ -124,6 +140,12 @@ export class Meter {
     if (flight !== undefined) {
       flight.cpuUs += us;
       if (flight.cpuUs > this.#limitUs) this.#breach ??= { culprit: id, background: false };
+      return;
+    }
+    // The tail of its own entry: what bounds it is the limit on a stretch of one entry. A later entry, by a timer that
+    // it left behind, is background work.
+    if (this.#endedInEntry.has(id)) {
+      this.#tailUs += us;
       return;
     }
     const now = this.#now();

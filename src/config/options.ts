@@ -128,7 +128,8 @@ export const OPTIONS = {
     key: 'amqp.url',
     type: 'text',
     default: '',
-    about: 'broker from which lambdas with parameters.amqp are served, amqp://user:password@host; empty serves none',
+    about:
+      'broker from which lambdas with parameters.amqp are served, amqp://user:password@host; empty serves none',
   },
   shutdownGraceMs: {
     key: 'shutdown.grace_ms',

@@ -105,7 +105,7 @@ describe('deploying', { timeout: 120_000 }, () => {
     assert.equal(host.registry.lambdaCount(), 1);
     assert.equal(host.registry.lambda(lambdaId)!.latestVersion, 1);
     assert.deepEqual(await allBlobs(host), blobs);
-    assert.deepEqual((await callOf(real, host, lambdaId)), { version: 1, got: {} });
+    assert.deepEqual(await callOf(real, host, lambdaId), { version: 1, got: {} });
   });
 
   test('a start that fails is told: a first version is failed, a later one leaves the one before serving', async (t) => {
