@@ -117,16 +117,17 @@ async function fileAppears(dir: string, name: string, signal: AbortSignal): Prom
   }
 }
 
-export function archiveOf(files: Readonly<Record<string, string>>): Buffer {
+export function archiveOf(files: Readonly<Record<string, string | Uint8Array>>): Buffer {
   const zip = new AdmZip();
-  for (const [path, text] of Object.entries(files)) zip.addFile(path, Buffer.from(text));
+  for (const [path, content] of Object.entries(files))
+    zip.addFile(path, typeof content === 'string' ? Buffer.from(content) : Buffer.from(content));
   return zip.toBuffer();
 }
 
 /** Uploads and waits until it runs; the id. */
 export async function deploy(
   api: LambdaApi,
-  files: Readonly<Record<string, string>> | string,
+  files: Readonly<Record<string, string | Uint8Array>> | string,
   parameters: object = {},
   deployParameters: object = {},
 ): Promise<string> {

@@ -366,6 +366,26 @@ describe('rule 7: conflicts', () => {
     `${TOOLS}class A extends LambdaUserHandler { static route = "${first}"; async get(${one}) {} }\n` +
     `class B extends LambdaUserHandler { static route = "${second}"; async get(${other}) {} }\n` +
     `export const ROUTES_TO_ADD = [A, B];\n${MAIN}`;
+  const beside = (route: string, file = 'static/a.html'): Files => ({
+    'lambda_main.ts': handler(`static route = "${route}"; async get() {}`),
+    [file]: '',
+  });
+  either('route_static', {
+    good: [
+      handler('static route = "/static/a.html"; async get() {}'),
+      beside('/static'),
+      beside('/a.html'),
+      beside('/static/a.html', 'statics/a.html'),
+    ],
+    bad: [
+      beside('/static/a.html'),
+      beside('/static/other'),
+      {
+        'lambda_main.ts': handler('static route = "/<folder>/a.html"; async get(folder) {}'),
+        'static/a.html': '',
+      },
+    ],
+  });
   either('route_default', {
     good: [
       handler('static route = "/main2"; async get() {}'),

@@ -18,6 +18,7 @@ import { Router, type Routed } from './router.ts';
 import { compileRoute, type Parameters as PathParameters } from './routes.ts';
 import { decodeEvent, encodeResult, rpcContext, type RpcRequestHead } from './rpc.ts';
 import type { InvocationScope, LambdaScope } from './scope.ts';
+import { staticFiles, type StaticFiles } from './static-files.ts';
 import { userMetrics } from './user-metrics.ts';
 
 export interface LambdaOptions {
@@ -110,6 +111,7 @@ export function createLambda(exports: Readonly<Record<string, unknown>>, options
     ...added,
   ];
   const router = new Router<Target>(routes);
+  const files = staticFiles(exports);
   const mainCounts = main.target.counts;
   const elsewhere = routeCounts('');
   const collect = userMetrics(exports['USER_METRICS']);
@@ -118,7 +120,11 @@ export function createLambda(exports: Readonly<Record<string, unknown>>, options
     headers: JSON_HEADERS,
     body: encodeJson({
       ...collect(),
-      requests: countedRequests([...routes.map(({ target }) => target.counts), elsewhere]),
+      requests: countedRequests([
+        ...routes.map(({ target }) => target.counts),
+        ...(files ? [files.counts] : []),
+        elsewhere,
+      ]),
     }),
   });
 
@@ -187,7 +193,10 @@ export function createLambda(exports: Readonly<Record<string, unknown>>, options
           return { reply };
         }
         let reply: WireReply;
-        if (head.kind === 'http') {
+        if (head.kind === 'http' && files?.owns(head.path) === true) {
+          counts = files.counts;
+          reply = serveFile(files, head);
+        } else if (head.kind === 'http') {
           const found = router.find(head.path);
           counts = found?.target.counts ?? elsewhere;
           reply = await runHttp(head, body, invocation, found);
@@ -232,6 +241,18 @@ function isRouteError(error: unknown): error is RouteError {
   } catch {
     return false;
   }
+}
+
+const FILE_METHODS = 'GET, HEAD, OPTIONS';
+
+/** The body of a HEAD stays: the edge needs its length, and sends none of it. */
+function serveFile(files: StaticFiles, head: HttpRequestHead): WireReply {
+  if (head.method === 'OPTIONS') return { status: 204, headers: ['allow', FILE_METHODS], body: '' };
+  if (head.method !== 'GET' && head.method !== 'HEAD')
+    throw new RouteError('method_not_allowed', `${head.path} has no ${head.method}`, FILE_METHODS);
+  const reply = files.serve(head);
+  if (reply === undefined) throw new RouteError('route_not_found', `this lambda has no file ${head.path}`);
+  return reply;
 }
 
 function routeFailure({ kind, message, allow }: RouteError): LambdaFailure {

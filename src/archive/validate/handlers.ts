@@ -31,6 +31,7 @@ export function checkHandlers(
   graph: ModuleGraph,
   main: Module,
   names: readonly { readonly name: string; readonly node: Node }[],
+  staticFiles: readonly string[],
 ): Handlers {
   const problems: Problem[] = [];
   const routes: Route[] = [];
@@ -46,6 +47,7 @@ export function checkHandlers(
   });
   problems.push(
     ...checkConflicts(routes),
+    ...(staticFiles.length === 0 ? [] : routes.flatMap((route) => checkStatic(route, staticFiles))),
     ...findForgotten(
       graph,
       main,
@@ -219,6 +221,20 @@ function checkConflicts(routes: readonly Route[]): Problem[] {
     }
   }
   return problems;
+}
+
+/** In a lambda with the folder `static/`, its files are found before any added route. */
+function checkStatic({ handler, text, place, pattern }: Route, files: readonly string[]): Problem[] {
+  const path = text.startsWith('/static/') ? text : files.find((file) => pattern.matches(`/${file}`));
+  if (path === undefined) return [];
+  return [
+    error(
+      'route_static',
+      `route ${quote(text)} of ${handler} matches ${quote(path)}, where the files of static/ are served`,
+      'Begin it with another part, or rename the folder.',
+      place,
+    ),
+  ];
 }
 
 /** Usual in APIs (`/items/<id>` beside `/items/new`), and well defined; still worth a word. */

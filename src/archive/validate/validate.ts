@@ -6,6 +6,7 @@ import type { LambdaType } from '../../protocol/messages.ts';
 import type { RouteParameters } from '../bundle.ts';
 import type { ArchiveFiles } from '../intake.ts';
 import { error, quote, warning } from '../problem.ts';
+import { staticPaths } from '../static-files.ts';
 import type { Problem } from '../types.ts';
 import { DEFAULT_HANDLER, checkEntry } from './entry-export.ts';
 import { ModuleGraph, placeOf, unwrap, type Module } from './graph.ts';
@@ -38,7 +39,7 @@ export function validate(files: ArchiveFiles, type: LambdaType, handler?: string
   if (!module) return { ...result, problems: [...problems, ...graph.problems] };
   const entry = locateEntry(graph, module, chosen);
   const list = readRoutesList(graph, module, type);
-  const handlers = checkHandlers(graph, module, list.names);
+  const handlers = checkHandlers(graph, module, list.names, staticPaths(files));
   const reached = graph.reachable(main);
   if (entry.module && entry.module !== module)
     reached.push(...graph.reachable(entry.module.path).filter((item) => !reached.includes(item)));
