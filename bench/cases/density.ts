@@ -47,7 +47,7 @@ export async function density({ say }: BenchOptions): Promise<Row[]> {
   }
 }
 
-/** PSS in MB of all processes below the host's; the host's own is left out. */
+/** PSS in MB of all runners below the host, spares and their jails among them; builders come and go, and are left out. */
 function treePss(root: number): number {
   const children = new Map<number, number[]>();
   for (const name of readdirSync('/proc')) {
@@ -63,7 +63,15 @@ function treePss(root: number): number {
   }
   const below = (pid: number): number[] =>
     (children.get(pid) ?? []).flatMap((child) => [child, ...below(child)]);
-  return below(root).reduce((sum, pid) => sum + pssOf(pid), 0);
+  return below(root).filter(isRunner).reduce((sum, pid) => sum + pssOf(pid), 0);
+}
+
+function isRunner(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('runner.cjs');
+  } catch {
+    return false;
+  }
 }
 
 function pssOf(pid: number): number {

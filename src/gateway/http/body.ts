@@ -18,16 +18,18 @@ export function collectBody(
   if (declared > limit) return done({ tooLarge: declared });
   const chunks: Buffer[] = [];
   let bytes = 0;
+  let settled = false;
+  // The listeners go with the request: taking each off again would cost a small request more than its body.
   const settle = (collected: CollectedBody): void => {
-    request.off('data', onData).off('end', onEnd).off('error', onError);
+    if (settled) return;
+    settled = true;
     done(collected);
   };
-  const onData = (chunk: Buffer): void => {
+  request.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
     if (bytes > limit) settle({ tooLarge: bytes });
     else chunks.push(chunk);
-  };
-  const onEnd = (): void => settle({ body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes) });
-  const onError = (): void => settle({ broken: true });
-  request.on('data', onData).on('end', onEnd).on('error', onError);
+  });
+  request.on('end', () => settle({ body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes) }));
+  request.on('error', () => settle({ broken: true }));
 }

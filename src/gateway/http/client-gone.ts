@@ -6,7 +6,7 @@ export class ClientGone {
   #listener: (() => void) | undefined;
 
   constructor(response: ServerResponse) {
-    response.once('close', () => {
+    response.on('close', () => {
       if (response.writableFinished) return;
       this.aborted = true;
       this.#listener?.();
