@@ -338,7 +338,7 @@ describe('routes', () => {
 
   test('docs/spec describes every route: ids, path parameters, responses and schemas are sound', async () => {
     const { json } = await tenant.api.proxyLambdaGet({ lambdaId, path: 'docs/spec' });
-    const verdict = await new Validator().validate(json as object);
+    const verdict = await new Validator().validate(json as Record<string, unknown>);
     assert.deepEqual([verdict.valid, verdict.errors], [true, undefined]);
     const spec = json as Spec;
     assert.match(spec.openapi, /^3\.1\.\d+$/);
