@@ -63,7 +63,9 @@ function treePss(root: number): number {
   }
   const below = (pid: number): number[] =>
     (children.get(pid) ?? []).flatMap((child) => [child, ...below(child)]);
-  return below(root).filter(isRunner).reduce((sum, pid) => sum + pssOf(pid), 0);
+  return below(root)
+    .filter(isRunner)
+    .reduce((sum, pid) => sum + pssOf(pid), 0);
 }
 
 function isRunner(pid: number): boolean {
