@@ -12,6 +12,7 @@ import { isExpected, openStage, type Stage } from './stage.ts';
 const WHOLE = process.env.ISOLAMBDA_CORPUS === 'all';
 const ONLY = process.env.ISOLAMBDA_CORPUS_CLASSES?.split(',');
 const QUICK_CASES = 3;
+const RUNNER_LOST = 43009;
 const MAX_BLOCKED_MS = 250;
 
 const classes = (Object.keys(CLASSES) as ClassName[]).filter(
@@ -53,7 +54,10 @@ describe('the attack corpus', { concurrency: 3 }, () => {
   for (const [className, cases] of corpus) {
     for (const attack of chosen(cases)) {
       test(`${className}/${attack.name}: ${attack.tries}`, async () => {
-        const end = await stage.run(attack);
+        let end = await stage.run(attack);
+        // The attacks of a class share an account: the one before may still be taking its runner down.
+        const unexpected = !attack.expect.some((ending) => isExpected(end, ending));
+        if (unexpected && end.code === RUNNER_LOST) end = await stage.run(attack);
         const wanted = attack.expect.map(({ text }) => text).join(' or ');
         assert.ok(
           attack.expect.some((ending) => isExpected(end, ending)),
