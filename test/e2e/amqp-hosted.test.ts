@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { LambdaApiError, type LambdaApi } from '../../src/client/index.ts';
 import type { RpcClient } from '../../src/client/rpc.ts';
-import { LambdaError, Unroutable } from '../../src/client/rpc.ts';
+import { LambdaError, Timeout, Unroutable } from '../../src/client/rpc.ts';
 import { brokerUrl } from '../broker.ts';
 import { archiveOf, deploy, startTestHost, type TestAccount, type TestHost } from '../host.ts';
 import {
