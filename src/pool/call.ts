@@ -135,7 +135,10 @@ export class Call implements Expiring, Sent {
   readonly #onAbort = (): void => {
     if (this.#settled) return;
     const carrier = this.#carrier;
-    this.fail('canceled', 'the caller went away');
+    // An edge may abort at the deadline itself: then it is the deadline that ended the call.
+    if (this.#deadlines.now() >= this.deadlineMs)
+      this.fail('timeout', 'the lambda did not answer before the deadline');
+    else this.fail('canceled', 'the caller went away');
     if (!carrier) return;
     carrier.cancel(this);
     this.watchSilence();
