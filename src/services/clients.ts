@@ -2,7 +2,7 @@ import { Agent } from 'undici';
 import type { ServiceConfig, ServiceManifest } from '../config/services.ts';
 import type { BridgeCall } from '../protocol/messages.ts';
 import { refused, type BridgeAnswer } from './answer.ts';
-import { forwardableHeaders } from './egress/headers.ts';
+import { forwardableHeaders, receivedHeaders } from './egress/headers.ts';
 import { readBounded, TooLargeError } from './egress/read-bounded.ts';
 
 /** Calls of `request.clients.<service>`: the host makes them, adds account and credentials, and checks them against the manifest. */
@@ -60,10 +60,7 @@ export function createServiceClients(services: Readonly<Record<string, ServiceCo
         signal: AbortSignal.any([signal, deadline]),
         responseHeaders: 'raw',
       });
-      const list = reply.headers as unknown as readonly Buffer[];
-      const replyHeaders = Array.from(list, (item, index) =>
-        index % 2 === 0 ? item.toString('latin1').toLowerCase() : item.toString('latin1'),
-      );
+      const replyHeaders = receivedHeaders(reply.headers);
       const bytes = await readBounded(reply.body, service.replyBytes);
       return {
         reply: {

@@ -4,7 +4,7 @@ import { Agent, buildConnector } from 'undici';
 import type { BridgeCall } from '../../protocol/messages.ts';
 import type { HeaderList } from '../../protocol/outcome.ts';
 import { type EgressPolicy } from './rules.ts';
-import { forwardableHeaders } from './headers.ts';
+import { forwardableHeaders, receivedHeaders } from './headers.ts';
 import { readBounded, TooLargeError } from './read-bounded.ts';
 import { type BridgeAnswer, refused } from '../answer.ts';
 
@@ -84,7 +84,7 @@ export function createEgress({ lookup = dnsLookup, connectTimeoutMs = 5_000 }: E
         bodyTimeout: 0,
         responseHeaders: 'raw',
       });
-      const replyHeaders = rawList(reply.headers);
+      const replyHeaders = receivedHeaders(reply.headers);
       const location = REDIRECTS.has(reply.statusCode) ? headerOf(replyHeaders, 'location') : undefined;
       if (location === undefined || call.redirect === 'manual') {
         const bytes = await readBounded(reply.body, replyBytes);
@@ -188,13 +188,6 @@ const bareHost = (url: URL): string => {
   const host = url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
   return isIP(host) === 0 ? host.toLowerCase() : host;
 };
-
-function rawList(headers: unknown): HeaderList {
-  const list = headers as readonly Buffer[];
-  return Array.from(list, (item, index) =>
-    index % 2 === 0 ? item.toString('latin1').toLowerCase() : item.toString('latin1'),
-  );
-}
 
 function headerOf(headers: HeaderList, name: string): string | undefined {
   for (let index = 0; index < headers.length; index += 2)

@@ -30,3 +30,11 @@ export function forwardableHeaders(headers: HeaderList, without: ReadonlySet<str
   }
   return kept;
 }
+
+/** The headers of a reply that undici read with `responseHeaders: 'raw'`: names and values as bytes, by turns. */
+export function receivedHeaders(raw: unknown): string[] {
+  const list = raw as readonly Buffer[];
+  return Array.from(list, (item, index) =>
+    index % 2 === 0 ? item.toString('latin1').toLowerCase() : item.toString('latin1'),
+  );
+}
