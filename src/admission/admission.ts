@@ -1,14 +1,8 @@
 import type { Deployment } from '../config/deployment.ts';
+import type { CallerSignal } from '../protocol/caller-signal.ts';
 import { failure, type Failure } from '../protocol/outcome.ts';
 import { Gate } from './gate.ts';
 import { WaitQueue, type Waiter } from './wait-queue.ts';
-
-/** Tells that the caller went away, as an AbortSignal does. */
-interface CallerSignal {
-  readonly aborted: boolean;
-  addEventListener(type: 'abort', listener: () => void, options?: { readonly once: boolean }): void;
-  removeEventListener(type: 'abort', listener: () => void): void;
-}
 
 /** A place in flight. `release` gives it back, once; call it in `finally`. */
 export interface Permit {

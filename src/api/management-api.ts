@@ -13,8 +13,8 @@ import { documentRoutes } from './documents.ts';
 import { hostRoutes } from './host.ts';
 import { lambdaRoutes } from './lambdas.ts';
 import { logRoutes } from './logs.ts';
-import { errorsPage } from './openapi/errors-page.ts';
 import { documentRoutesOf } from './openapi/openapi.ts';
+import { pages } from './openapi/pages.ts';
 import type { ManagementApiOptions } from './options.ts';
 import { quotaRoutes } from './quota.ts';
 import { tokenRoutes } from './tokens.ts';
@@ -53,7 +53,7 @@ export const managementApi: FastifyPluginAsyncTypebox<ManagementApiOptions> = as
   await app.register(multipart);
   acceptZipBodies(root);
   await app.register(resources, options);
-  await app.register(errorsPage);
+  await app.register(pages);
 };
 
 /** Every route says who may use it; that is checked before a body is read. */

@@ -5,7 +5,7 @@ import type { ArchiveFiles } from './intake.ts';
 import { error, quote } from './problem.ts';
 import type { ArchiveResolver } from './resolve.ts';
 import { decodeSource, isTooDeep, isVendored, languageOf, loaderOf, tooDeep } from './source.ts';
-import type { Problem } from './types.ts';
+import type { Problem } from '../errors/problem.ts';
 
 /** Namespace of the tenant's files. */
 export const ARCHIVE = 'archive';

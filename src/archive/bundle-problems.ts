@@ -2,7 +2,7 @@
 import type { Location, Message } from 'esbuild';
 import { ARCHIVE, isTenants, type ArchivePlugin } from './bundle-plugin.ts';
 import { error, quote, warning, type Place } from './problem.ts';
-import type { Problem } from './types.ts';
+import type { Problem } from '../errors/problem.ts';
 
 export function fromMessages(
   errors: readonly Message[],

@@ -21,7 +21,7 @@ import type { ArchiveFiles } from './intake.ts';
 import { error, hasErrors } from './problem.ts';
 import { createResolver } from './resolve.ts';
 import { staticSource } from './static-files.ts';
-import type { Problem } from './types.ts';
+import type { Problem } from '../errors/problem.ts';
 
 export interface BundleInput {
   readonly files: ArchiveFiles;

@@ -8,7 +8,7 @@
 import type { Node } from '@babel/types';
 import { isTooDeep, type Language } from './source.ts';
 import { parseSource } from './parse.ts';
-import type { Problem } from './types.ts';
+import type { Problem } from '../errors/problem.ts';
 import { walk } from './walk.ts';
 
 /** A call whose argument is no plain string. */

@@ -20,7 +20,7 @@ import {
 } from 'js-yaml';
 import type { ArchiveFiles } from './intake.ts';
 import { error, quote } from './problem.ts';
-import type { Problem } from './types.ts';
+import type { Problem } from '../errors/problem.ts';
 
 export const CONFIG_FILE = 'lambda_config.yml';
 export const MAX_CONFIG_BYTES = 256 * 1024;

@@ -5,7 +5,7 @@
  */
 import AdmZip from 'adm-zip';
 import { error, quote } from './problem.ts';
-import type { Problem } from './types.ts';
+import type { Problem } from '../errors/problem.ts';
 import { readZipDirectory, type ZipEntry } from './zip-directory.ts';
 import type { ZipLimits } from './zip-format.ts';
 import { checkCollisions, checkName, isLitter } from './zip-names.ts';

@@ -3,7 +3,7 @@ import { parse, type ParserPlugin } from '@babel/parser';
 import type { File } from '@babel/types';
 import { error } from './problem.ts';
 import { isTooDeep, tooDeep, type Language } from './source.ts';
-import type { Problem } from './types.ts';
+import type { Problem } from '../errors/problem.ts';
 
 export interface Parsed {
   /** Absent where the parser could not go on. */

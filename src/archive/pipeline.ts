@@ -6,7 +6,8 @@ import { bundle } from './bundle.ts';
 import { readConfigFile } from './config-file.ts';
 import { readArchive, type ArchiveFiles } from './intake.ts';
 import { hasErrors, tidy } from './problem.ts';
-import type { BuildRequest, BuildResult, Problem } from './types.ts';
+import type { BuildRequest, BuildResult } from './types.ts';
+import type { Problem } from '../errors/problem.ts';
 import { validate } from './validate/validate.ts';
 
 /** Never throws for what is in the archive; throws where esbuild itself breaks down. */

@@ -1,4 +1,4 @@
-import type { Problem } from './types.ts';
+import type { Problem } from '../errors/problem.ts';
 
 /** Where in the archive. Lines and columns count from 1. */
 export interface Place {

@@ -8,7 +8,7 @@ import type { ArchiveFiles } from './intake.ts';
 import { memoryFileSystem } from './memory-file-system.ts';
 import { error, quote } from './problem.ts';
 import { isVendored } from './source.ts';
-import type { Problem } from './types.ts';
+import type { Problem } from '../errors/problem.ts';
 
 export type ImportKind = 'import' | 'require';
 

@@ -1,7 +1,7 @@
 /** Which files of an archive are code, and in what language. Paths as in the archive, without a leading slash. */
 import type { Loader } from 'esbuild';
 import { error, quote } from './problem.ts';
-import type { Problem } from './types.ts';
+import type { Problem } from '../errors/problem.ts';
 
 /** A module of the tenant's own; vendored files may be as large as the archive's limits allow. */
 export const MAX_SOURCE_BYTES = 5 * 1024 * 1024;

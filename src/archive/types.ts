@@ -1,19 +1,5 @@
+import type { Problem } from '../errors/problem.ts';
 import type { LambdaType } from '../protocol/messages.ts';
-
-/** One thing wrong, or worth a warning, in an archive: where, which rule, and the mend. */
-export interface Problem {
-  readonly severity: 'error' | 'warning';
-  /** Short name of the rule: `main_missing`, `syntax`, `route_parameters`, `zip_traversal`. */
-  readonly rule: string;
-  readonly message: string;
-  readonly mend: string;
-  /** Path in the archive; absent where the archive itself is at fault. */
-  readonly file?: string | undefined;
-  /** From 1. */
-  readonly line?: number | undefined;
-  /** From 1. */
-  readonly column?: number | undefined;
-}
 
 export interface BuildRequest {
   readonly archive: Uint8Array;

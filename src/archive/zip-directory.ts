@@ -6,7 +6,7 @@
  * Layout: PKWARE APPNOTE 6.3.10, sections 4.3.6 to 4.3.16, 4.4 and 4.5.
  */
 import { quote } from './problem.ts';
-import type { Problem } from './types.ts';
+import type { Problem } from '../errors/problem.ts';
 import { findEnd } from './zip-end.ts';
 import { CENTRAL_BYTES, PACK_AGAIN, PLAIN_ZIP, refuse, type Central, type ZipLimits } from './zip-format.ts';
 import { checkLocal, checkTiling } from './zip-local.ts';

@@ -1,6 +1,6 @@
 /** The end record of a zip: the one place from which everything else is found. */
 import { CENTRAL_BYTES, PLAIN_ZIP, refuse, type ZipLimits } from './zip-format.ts';
-import type { Problem } from './types.ts';
+import type { Problem } from '../errors/problem.ts';
 
 const END_SIGNATURE = 0x06054b50;
 const END_BYTES = 22;

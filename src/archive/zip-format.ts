@@ -1,6 +1,6 @@
 /** What the readers of a zip's parts share. Layout: PKWARE APPNOTE 6.3.10, sections 4.3.6 to 4.3.16, 4.4 and 4.5. */
 import { error } from './problem.ts';
-import type { Problem } from './types.ts';
+import type { Problem } from '../errors/problem.ts';
 
 export interface ZipLimits {
   readonly archive_files: number;

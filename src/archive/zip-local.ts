@@ -1,6 +1,6 @@
 /** Local headers and data descriptors, held against the central directory; and how the entries lie in the file. */
 import { quote } from './problem.ts';
-import type { Problem } from './types.ts';
+import type { Problem } from '../errors/problem.ts';
 import { FLAG_DESCRIPTOR, FLAG_UTF8, PACK_AGAIN, refuse, type Central } from './zip-format.ts';
 
 const LOCAL_SIGNATURE = 0x04034b50;

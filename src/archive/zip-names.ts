@@ -1,6 +1,6 @@
 /** Which names an entry may have. Names are paths below the archive's root, with forward slashes. */
 import { error, quote } from './problem.ts';
-import type { Problem } from './types.ts';
+import type { Problem } from '../errors/problem.ts';
 
 export const MAX_PATH_BYTES = 512;
 export const MAX_PATH_DEPTH = 64;

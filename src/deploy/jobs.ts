@@ -1,4 +1,4 @@
-import type { Problem } from '../archive/types.ts';
+import type { Problem } from '../errors/problem.ts';
 import { IsolambdaError } from '../errors/error.ts';
 import type { BuildRecord } from '../store/builds.ts';
 

@@ -1,4 +1,4 @@
-import type { Problem } from '../archive/types.ts';
+import type { Problem } from '../errors/problem.ts';
 import { IsolambdaError } from '../errors/error.ts';
 import { ERRORS } from '../errors/table.ts';
 import type { Failure } from '../protocol/outcome.ts';

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { BuildResult, Problem } from '../archive/types.ts';
+import type { BuildResult } from '../archive/types.ts';
+import type { Problem } from '../errors/problem.ts';
 import type { Deployment } from '../config/deployment.ts';
 import { IsolambdaError } from '../errors/error.ts';
 import type { Pool } from '../pool/types.ts';

@@ -1,5 +1,5 @@
 import type { InstanceStatus } from '../pool/types.ts';
-import type { Problem } from '../archive/types.ts';
+import type { Problem } from '../errors/problem.ts';
 import type { LambdaEntry, Page, PageRequest } from '../registry/types.ts';
 import type {
   BuildInfo,

@@ -1,4 +1,4 @@
-import type { CallerSignal } from '../pool/types.ts';
+import type { CallerSignal } from '../protocol/caller-signal.ts';
 import type { InvocationHead } from '../protocol/invocation.ts';
 import type { Failure, Outcome } from '../protocol/outcome.ts';
 import type { LambdaEntry } from '../registry/types.ts';

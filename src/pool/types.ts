@@ -1,4 +1,5 @@
 import type { Deployment } from '../config/deployment.ts';
+import type { CallerSignal } from '../protocol/caller-signal.ts';
 import type { InvocationHead } from '../protocol/invocation.ts';
 import type { Loaded } from '../protocol/messages.ts';
 import type { Failure, Outcome } from '../protocol/outcome.ts';
@@ -25,15 +26,6 @@ export interface RunnerStatus {
 /** What an invocation cost; reported once, when it ended. */
 export interface InvocationUsage {
   readonly cpuUs: number;
-}
-
-/**
- * Tells that the caller went away. An AbortSignal is one; the HTTP edge makes a lighter one, since every request pays for it.
- */
-export interface CallerSignal {
-  readonly aborted: boolean;
-  addEventListener(type: 'abort', listener: () => void, options?: { readonly once: boolean }): void;
-  removeEventListener(type: 'abort', listener: () => void): void;
 }
 
 export interface PoolInvocation {

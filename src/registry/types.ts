@@ -31,7 +31,6 @@ export type {
   PageRequest,
   RoutesAuth,
   Scope,
-  StoredProblem,
   TokenInfo,
   UsagePoint,
   UsageQuery,

@@ -1,5 +1,5 @@
+import type { Problem } from '../errors/problem.ts';
 import type { Database } from './database.ts';
-import type { StoredProblem } from './types.ts';
 
 export interface BuildLine {
   readonly time: number;
@@ -10,7 +10,7 @@ export interface BuildRecord {
   readonly startedAt: number | null;
   readonly endedAt: number | null;
   readonly log: readonly BuildLine[];
-  readonly problems: readonly StoredProblem[];
+  readonly problems: readonly Problem[];
 }
 
 export interface BuildsRepository {
@@ -32,7 +32,7 @@ export function buildsRepository(db: Database): BuildsRepository {
           startedAt: row.started_at,
           endedAt: row.ended_at,
           log: JSON.parse(row.log) as BuildLine[],
-          problems: JSON.parse(row.problems) as StoredProblem[],
+          problems: JSON.parse(row.problems) as Problem[],
         }
       );
     },

@@ -1,5 +1,6 @@
 /** The records that the store keeps, as the rest of the host sees them. Times are epoch milliseconds. */
 import type { PartialLimits } from '../config/limits.ts';
+import type { Problem } from '../errors/problem.ts';
 import type { LambdaType } from '../protocol/messages.ts';
 import type { Outcome } from '../protocol/outcome.ts';
 
@@ -73,17 +74,6 @@ export type LambdaState = (typeof LAMBDA_STATES)[number];
 /** `waiting`, `building` and `starting` are taken up again after a restart; `ready` has started at least once. */
 export type VersionState = 'waiting' | 'building' | 'starting' | 'ready' | 'failed';
 
-/** One thing wrong, or worth a warning; the shape of `Problem` in src/archive/types.ts. */
-export interface StoredProblem {
-  readonly severity: 'error' | 'warning';
-  readonly rule: string;
-  readonly message: string;
-  readonly mend: string;
-  readonly file?: string | undefined;
-  readonly line?: number | undefined;
-  readonly column?: number | undefined;
-}
-
 /** One upload of a lambda. */
 export interface VersionInfo {
   readonly lambdaId: string;
@@ -111,7 +101,7 @@ export interface BuildInfo {
   readonly endedAt: number | null;
   /** What was done when, a line each. */
   readonly log: readonly { readonly time: number; readonly message: string }[];
-  readonly problems: readonly StoredProblem[];
+  readonly problems: readonly Problem[];
 }
 
 /** From 1. */

@@ -98,6 +98,20 @@ test('the pages come from this host alone', async () => {
   }
 });
 
+test('pages load nothing from elsewhere, stand in no frame, and do not ask a host without TLS for TLS', async () => {
+  for (const path of ['/docs/', '/docs/static/swagger-ui.css', '/docs/errors']) {
+    const { headers } = await fetch(`${host.origin}${path}`);
+    const policy = headers.get('content-security-policy') ?? '';
+    assert.match(policy, /default-src '(self|none)'/, path);
+    assert.doesNotMatch(policy, /https?:|upgrade-insecure-requests/, path);
+    assert.equal(headers.get('x-frame-options'), 'DENY', path);
+    assert.equal(headers.get('x-content-type-options'), 'nosniff', path);
+    assert.equal(headers.get('strict-transport-security'), null, path);
+  }
+  const { headers } = await fetch(`${host.origin}/version`);
+  assert.equal(headers.get('content-security-policy'), null);
+});
+
 test('the link of each error leads to its row', async () => {
   const response = await fetch(`${host.origin}/docs/errors`);
   assert.match(response.headers.get('content-type') ?? '', /^text\/html/);

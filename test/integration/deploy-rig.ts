@@ -2,7 +2,8 @@
 import AdmZip from 'adm-zip';
 import { pino } from 'pino';
 import { createBuilder } from '../../src/archive/builder.ts';
-import type { Builder, BuildRequest, BuildResult, Problem } from '../../src/archive/types.ts';
+import type { Builder, BuildRequest, BuildResult } from '../../src/archive/types.ts';
+import type { Problem } from '../../src/errors/problem.ts';
 import { compileConfig } from '../../src/config/config.ts';
 import type { Deployment } from '../../src/config/deployment.ts';
 import { createDeployer, type DeployerOptions } from '../../src/deploy/deployer.ts';

@@ -12,7 +12,8 @@ import { mayComputeImports } from '../../src/archive/computed-imports.ts';
 import { buildFiles } from '../../src/archive/pipeline.ts';
 import { SDK_EXPORTS } from '../../src/archive/sdk-exports.ts';
 import type { LambdaType } from '../../src/protocol/messages.ts';
-import type { Bundle, Problem } from '../../src/archive/types.ts';
+import type { Bundle } from '../../src/archive/types.ts';
+import type { Problem } from '../../src/errors/problem.ts';
 
 after(() => stop());
 

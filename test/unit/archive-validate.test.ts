@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { validate } from '../../src/archive/validate/validate.ts';
-import type { Problem } from '../../src/archive/types.ts';
+import type { Problem } from '../../src/errors/problem.ts';
 import type { LambdaType } from '../../src/protocol/messages.ts';
 
 type Files = Record<string, string>;

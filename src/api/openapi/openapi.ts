@@ -1,6 +1,5 @@
-/** The OpenAPI document, made from the routes' schemas, and the pages that show it. Everything comes from packages: no CDN. */
+/** The OpenAPI document, made from the routes' schemas. */
 import swagger from '@fastify/swagger';
-import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import { SCOPE_MEANINGS, SCOPES } from '../../schemas/scopes.ts';
 import type { Access } from '../asker.ts';
@@ -68,11 +67,6 @@ export async function documentRoutesOf(app: FastifyInstance, version: string): P
     refResolver: {
       buildLocalReference: (json, _baseUri, _fragment, index) => nameOf(json) ?? `def-${index}`,
     },
-  });
-  await app.register(swaggerUi, {
-    routePrefix: '/docs',
-    staticCSP: true,
-    uiConfig: { docExpansion: 'list', deepLinking: true, tryItOutEnabled: true },
   });
 }
 

@@ -1,7 +1,7 @@
 /** Rule 1: lambda_main exports what its type needs, with the right number of parameters. */
 import type { LambdaType } from '../../protocol/messages.ts';
 import { error, quote, type Place } from '../problem.ts';
-import type { Problem } from '../types.ts';
+import type { Problem } from '../../errors/problem.ts';
 import { asClass, lineageOf, membersNamed, type ArchiveClass } from './classes.ts';
 import { isFunction, requiredParameters, type AnyFunction } from './functions.ts';
 import { placeOf, type Meaning, type Module, type ModuleGraph, type Node } from './graph.ts';

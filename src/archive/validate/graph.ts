@@ -8,7 +8,7 @@ import { parseSource } from '../parse.ts';
 import type { Place } from '../problem.ts';
 import { createResolver, sdkPartOf, type ArchiveResolver, type SdkPart } from '../resolve.ts';
 import { decodeSource, isVendored, languageOf } from '../source.ts';
-import type { Problem } from '../types.ts';
+import type { Problem } from '../../errors/problem.ts';
 import { readModule, type Binding, type ModuleNames } from './module-names.ts';
 
 export interface Module extends ModuleNames {

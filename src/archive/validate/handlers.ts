@@ -4,7 +4,7 @@
  */
 import type { RouteParameters } from '../bundle.ts';
 import { error, quote, warning, type Place } from '../problem.ts';
-import type { Problem } from '../types.ts';
+import type { Problem } from '../../errors/problem.ts';
 import { asClass, classNameOf, lineageOf, membersNamed, type ArchiveClass } from './classes.ts';
 import { placeOf, type Module, type ModuleGraph, type Node } from './graph.ts';
 import { checkParameters } from './route-parameters.ts';

@@ -3,7 +3,7 @@ import { findComputedImports } from '../computed-imports.ts';
 import { error, quote } from '../problem.ts';
 import { sdkPartOf } from '../resolve.ts';
 import { SDK_EXPORTS } from '../sdk-exports.ts';
-import type { Problem } from '../types.ts';
+import type { Problem } from '../../errors/problem.ts';
 import { placeOf, type Module } from './graph.ts';
 
 export function checkImports(module: Module): Problem[] {

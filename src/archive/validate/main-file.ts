@@ -1,7 +1,7 @@
 /** Rule 1, first half: `lambda_main` stands at the root, once, in a language that runs. */
 import type { ArchiveFiles } from '../intake.ts';
 import { error, quote } from '../problem.ts';
-import type { Problem } from '../types.ts';
+import type { Problem } from '../../errors/problem.ts';
 
 const MAIN = /^lambda_main\.(ts|js|mjs)$/;
 

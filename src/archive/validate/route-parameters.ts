@@ -1,7 +1,7 @@
 /** Rule 6: the path parameters and each method's parameters have the same names, in any order, or stand in one destructured object. */
 import type { ClassMethod } from '@babel/types';
 import { error } from '../problem.ts';
-import type { Problem } from '../types.ts';
+import type { Problem } from '../../errors/problem.ts';
 import { classNameOf, type ArchiveClass } from './classes.ts';
 import { parametersOf } from './functions.ts';
 import { placeOf, type Node } from './graph.ts';

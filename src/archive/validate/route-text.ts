@@ -1,6 +1,6 @@
 /** Rule 4: `route` is set in the class body, to a constant string or a template string over module constants. */
 import { error, type Place } from '../problem.ts';
-import type { Problem } from '../types.ts';
+import type { Problem } from '../../errors/problem.ts';
 import { classNameOf, membersNamed, type ArchiveClass } from './classes.ts';
 import { placeOf, unwrap, type Module, type ModuleGraph, type Node } from './graph.ts';
 

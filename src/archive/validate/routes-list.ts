@@ -1,7 +1,7 @@
 /** Rule 2: ROUTES_TO_ADD is exported, and is a literal array of class names. */
 import type { LambdaType } from '../../protocol/messages.ts';
 import { error, quote } from '../problem.ts';
-import type { Problem } from '../types.ts';
+import type { Problem } from '../../errors/problem.ts';
 import { placeOf, unwrap, type Module, type ModuleGraph, type Node } from './graph.ts';
 
 export const ROUTES = 'ROUTES_TO_ADD';

@@ -7,7 +7,7 @@ import type { RouteParameters } from '../bundle.ts';
 import type { ArchiveFiles } from '../intake.ts';
 import { error, quote, warning } from '../problem.ts';
 import { staticPaths } from '../static-files.ts';
-import type { Problem } from '../types.ts';
+import type { Problem } from '../../errors/problem.ts';
 import { DEFAULT_HANDLER, checkEntry } from './entry-export.ts';
 import { ModuleGraph, placeOf, unwrap, type Module } from './graph.ts';
 import { checkHandlers } from './handlers.ts';
