@@ -20,13 +20,8 @@ import { lambdaView, problemView, statusView, summaryView } from './lambda-views
 import { UPLOAD_BODY, UploadQuery } from './openapi/upload-body.ts';
 import type { ManagementApiOptions } from './options.ts';
 import { pageRequest, pageView } from './pages.ts';
-import {
-  checkAmqp,
-  checkEgress,
-  parametersPatch,
-  uploadDeployParameters,
-  uploadParameters,
-} from './parameters.ts';
+import { checkEgress, parametersPatch, uploadDeployParameters, uploadParameters } from './parameters.ts';
+import { checkAmqp } from './queue-names.ts';
 import { ForAccount, LambdaPath, NoContent, replies } from './route-schema.ts';
 import { readUpload } from './upload.ts';
 import { ref } from '../schemas/index.ts';
@@ -57,7 +52,7 @@ export const lambdaRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = asy
     const { archive_bytes: archiveBytes } = registry.limits(accountId);
     const { archive, parameters, deployParameters } = await readUpload(request, archiveBytes);
     checkEgress(deployParameters?.egress, egressProblems);
-    checkAmqp(parameters.amqp, { servesQueues });
+    checkAmqp(parameters.amqp, { registry, accountId, servesQueues });
     return {
       archive,
       parameters: uploadParameters(parameters),
@@ -201,9 +196,9 @@ export const lambdaRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = asy
       },
     },
     async (request) => {
-      const { id } = ownLambda(request, registry);
+      const { id, accountId } = ownLambda(request, registry);
       checkEgress(request.body.deploy_parameters?.egress, egressProblems);
-      checkAmqp(request.body.amqp, { servesQueues });
+      checkAmqp(request.body.amqp, { registry, accountId, servesQueues });
       return view(await deployer.patch(id, parametersPatch(request.body)), request);
     },
   );

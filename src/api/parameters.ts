@@ -50,36 +50,7 @@ function amqpParameters(given: WireParameters['amqp']): AmqpParameters | null | 
   if (given === undefined || given === null) return given;
   if (typeof given === 'boolean') return given ? {} : null;
   const { dead_letter: deadLetter, ...rest } = given;
-  checkQueueName(given.queue, 'queue');
-  checkQueueName(deadLetter, 'dead_letter');
   return present({ ...rest, deadLetter });
-}
-
-/** The broker takes names of 255 bytes, and a closing of the connection answers a longer one; the account's prefix takes 37. */
-const MAX_QUEUE_NAME_BYTES = 218;
-
-function checkQueueName(name: string | undefined, key: string): void {
-  if (name === undefined) return;
-  const bytes = Buffer.byteLength(name);
-  if (bytes > MAX_QUEUE_NAME_BYTES)
-    throw new IsolambdaError(
-      'bad_request',
-      `parameters.amqp.${key} has ${bytes} bytes: ${MAX_QUEUE_NAME_BYTES} is the most`,
-    );
-  if (/\p{Cc}/u.test(name))
-    throw new IsolambdaError('bad_request', `parameters.amqp.${key} holds a control character`);
-}
-
-/** Throws `bad_request` where a queue is asked for of a host that has no broker: it would never be served. */
-export function checkAmqp(
-  amqp: WireParameters['amqp'],
-  { servesQueues = true }: Pick<ManagementApiOptions, 'servesQueues'>,
-): void {
-  if (amqp === undefined || amqp === null || amqp === false || servesQueues) return;
-  throw new IsolambdaError(
-    'bad_request',
-    'parameters.amqp: this host serves no queues, because its option amqp.url is empty; leave amqp out, or ask the operator to set it',
-  );
 }
 
 /** Throws `bad_request` with each rule that is wrong. */

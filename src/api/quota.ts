@@ -6,6 +6,7 @@ import { ownAccount } from './asker.ts';
 import { accountLimitViews } from './limit-views.ts';
 import type { ManagementApiOptions } from './options.ts';
 import { checkEgress } from './parameters.ts';
+import { checkAllowedQueues } from './queue-names.ts';
 import { AccountPath, replies } from './route-schema.ts';
 
 const TAGS = ['accounts'];
@@ -18,6 +19,7 @@ export const quotaRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = asyn
     account_id: accountId,
     limits: accountLimitViews(quota, { ...used?.(accountId), lambdas: quota.used.lambdas }),
     egress: [...quota.egress],
+    queues: [...quota.queues],
   });
 
   app.get(
@@ -54,9 +56,10 @@ export const quotaRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = asyn
     },
     async (request) => {
       const { id } = ownAccount(request, registry);
-      const { egress = [], ...limits } = request.body;
+      const { egress = [], queues = [], ...limits } = request.body;
       checkEgress(egress, egressProblems);
-      return view(id, await registry.setQuota(id, limits, egress));
+      checkAllowedQueues(queues);
+      return view(id, await registry.setQuota(id, limits, { egress, queues }));
     },
   );
 };

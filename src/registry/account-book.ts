@@ -13,7 +13,7 @@ const LIMITS_KEPT = 10_000;
 /** An account in memory: what it may use, and its lambdas in the order in which they were made. */
 export class AccountState {
   account: Account;
-  quota: Quota = { limits: {}, egress: [] };
+  quota: Quota = { limits: {}, egress: [], queues: [] };
   readonly lambdas: Lambda[] = [];
   readonly #book: AccountBook;
   #limits: Limits | undefined;

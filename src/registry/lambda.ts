@@ -61,6 +61,9 @@ export class Lambda implements LambdaEntry {
   get amqp(): AmqpParameters | null {
     return this.#record.amqp === null ? null : (JSON.parse(this.#record.amqp) as AmqpParameters);
   }
+  get allowedQueues(): readonly string[] {
+    return this.owner.quota.queues;
+  }
   get alive(): boolean {
     return this.#record.alive;
   }

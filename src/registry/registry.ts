@@ -146,11 +146,12 @@ export async function createRegistry(options: RegistryOptions): Promise<DeployRe
         ceilings: book.config.limits,
         quota: state.quota.limits,
         egress: state.quota.egress,
+        queues: state.quota.queues,
         effective: state.limits,
         used: { lambdas: state.lambdas.length },
       };
     },
-    setQuota: (accountId, limits, egress) =>
+    setQuota: (accountId, limits, allowed = {}) =>
       inTurn(async () => {
         const state = stateOf(accountId);
         const given = Object.fromEntries(
@@ -158,7 +159,8 @@ export async function createRegistry(options: RegistryOptions): Promise<DeployRe
         ) as PartialLimits;
         const problems = limitProblems({ ...given }, 'account');
         if (problems.length > 0) throw new IsolambdaError('bad_request', problems.join('; '), { problems });
-        const quota = { limits: given, egress: egress ?? state.quota.egress };
+        const { egress, queues } = { ...state.quota, ...allowed };
+        const quota = { limits: given, egress, queues };
         await store.quotas.set(accountId, quota, now());
         state.quota = quota;
         state.refresh();

@@ -61,6 +61,8 @@ export interface LambdaEntry {
   readonly shared: boolean;
   readonly routesAuth: RoutesAuth;
   readonly amqp: AmqpParameters | null;
+  /** Queues that the operator allowed its account beside those with the account's prefix. */
+  readonly allowedQueues: readonly string[];
   /** False once it was switched off. */
   readonly alive: boolean;
   readonly state: LambdaState;
@@ -108,6 +110,8 @@ export interface QuotaView {
   readonly quota: PartialLimits;
   /** Where the account's lambdas may `fetch`; empty: nowhere. */
   readonly egress: readonly string[];
+  /** Queues beside those of its own prefix, whole names. */
+  readonly queues: readonly string[];
   readonly effective: Limits;
   readonly used: { readonly lambdas: number };
 }
@@ -189,10 +193,14 @@ export interface Registry {
   revokeToken(accountId: string | null, tokenId: string): Promise<TokenInfo>;
   quota(accountId: string): QuotaView;
   /**
-   * Replaces the account's own values, and its destinations where they are given; in force before it resolves.
-   * Error `bad_request` with problems. The rules of `egress` are checked by the caller (`egressProblems`).
+   * Replaces the account's own values, and its destinations and queues where they are given; in force before it resolves.
+   * Error `bad_request` with problems. The rules of `egress` and the names of `queues` are checked by the caller.
    */
-  setQuota(accountId: string, quota: PartialLimits, egress?: readonly string[]): Promise<QuotaView>;
+  setQuota(
+    accountId: string,
+    quota: PartialLimits,
+    allowed?: Partial<Pick<QuotaView, 'egress' | 'queues'>>,
+  ): Promise<QuotaView>;
   /** Makes the operator's token at first start, in a file of mode 0600; makes a new one where the file is gone. */
   ensureOperatorToken(file: string): Promise<void>;
 

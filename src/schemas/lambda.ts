@@ -41,7 +41,8 @@ export const AmqpParameters = closed(
       Type.String({
         minLength: 1,
         maxLength: 218,
-        description: "By default the module's QUEUE_NAME. The account's prefix is put before it.",
+        description:
+          "By default the module's QUEUE_NAME. The account's prefix is put before it, unless the quota allows the account this very name.",
       }),
     ),
     durable: Type.Optional(Type.Boolean({ description: 'The queue survives a restart of the broker.' })),
@@ -61,7 +62,8 @@ export const AmqpParameters = closed(
       Type.String({
         minLength: 1,
         maxLength: 218,
-        description: "Takes messages that can't be served. The account's prefix is put before it.",
+        description:
+          "Takes messages that can't be served. The prefix is put before it as before the queue's.",
       }),
     ),
   },
@@ -158,7 +160,10 @@ const lambdaFields = {
   debug_errors: Type.Boolean(),
   amqp: Type.Union([Type.Null(), ref(AmqpParameters)]),
   effective_queue: nullable(
-    Type.String({ description: "The queue that it is served from, with the account's prefix." }),
+    Type.String({
+      description:
+        "The queue that it is served from: with the account's prefix, or of the names that its quota allows.",
+    }),
   ),
   status: LambdaStateName,
   version: Type.Integer({

@@ -44,9 +44,17 @@ export const lambdaEgress = Type.Array(EgressRule, {
   description: "Narrows the account's destinations of `fetch`; all of them by default.",
 });
 
+/** The finer rules are the host's, see `checkQueueNames`. */
+export const accountQueues = Type.Array(Type.String({ minLength: 1, maxLength: 255, examples: ['orders'] }), {
+  maxItems: 256,
+  uniqueItems: true,
+  description:
+    "Queues that lambdas may be served from beside those with the account's prefix: whole names, no wildcards. None by default.",
+});
+
 /** Body of `PUT /1/accounts/{id}/quota`: what it leaves out falls back to the default. */
 export const Quota = closed(
-  { ...some(LIMIT_KEYS), egress: Type.Optional(accountEgress) },
+  { ...some(LIMIT_KEYS), egress: Type.Optional(accountEgress), queues: Type.Optional(accountQueues) },
   {
     $id: 'Quota',
     description: 'Values for some limits. Those left out fall back to their defaults.',
@@ -80,7 +88,7 @@ export const LimitViews = closed(
 export type LimitViews = Static<typeof LimitViews>;
 
 export const QuotaView = closed(
-  { account_id: Type.String(), limits: ref(LimitViews), egress: accountEgress },
+  { account_id: Type.String(), limits: ref(LimitViews), egress: accountEgress, queues: accountQueues },
   { $id: 'AccountQuota' },
 );
 export type QuotaView = Static<typeof QuotaView>;

@@ -6,6 +6,7 @@ import type { Schema } from './schema.ts';
 /** Names sort in the order in which they run. One that was released never changes: a new one mends it. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '001-start': { up: start },
+  '002-queues': { up: allowedQueues },
 };
 
 async function start(db: Kysely<never>): Promise<void> {
@@ -125,6 +126,14 @@ async function start(db: Kysely<never>): Promise<void> {
     .addPrimaryKeyConstraint('usage_key', ['account_id', 'time', 'span_ms', 'lambda_id', 'outcome'])
     .execute();
   await schema.createIndex('usage_age').on('usage').columns(['span_ms', 'time']).execute();
+}
+
+/** Queues that an account may use beside its own. */
+async function allowedQueues(db: Kysely<never>): Promise<void> {
+  await db.schema
+    .alterTable('quotas')
+    .addColumn('queues', 'text', (c) => c.notNull().defaultTo('[]'))
+    .execute();
 }
 
 /** Brings the tables to this release's shape; refuses a store that a later release has changed. */

@@ -6,6 +6,8 @@ export interface Quota {
   readonly limits: PartialLimits;
   /** Where the account's lambdas may `fetch`; empty: nowhere. */
   readonly egress: readonly string[];
+  /** Queues that its lambdas may be served from beside those of its own prefix, whole names. */
+  readonly queues: readonly string[];
 }
 
 export interface QuotasRepository {
@@ -16,17 +18,26 @@ export interface QuotasRepository {
 export function quotasRepository(db: Database): QuotasRepository {
   return {
     async all() {
-      const rows = await db.selectFrom('quotas').select(['account_id', 'limits', 'egress']).execute();
+      const rows = await db
+        .selectFrom('quotas')
+        .select(['account_id', 'limits', 'egress', 'queues'])
+        .execute();
       return rows.map((row) => ({
         accountId: row.account_id,
         quota: {
           limits: JSON.parse(row.limits) as PartialLimits,
           egress: JSON.parse(row.egress) as string[],
+          queues: JSON.parse(row.queues) as string[],
         },
       }));
     },
-    async set(accountId, { limits, egress }, now) {
-      const values = { limits: JSON.stringify(limits), egress: JSON.stringify(egress), updated_at: now };
+    async set(accountId, { limits, egress, queues }, now) {
+      const values = {
+        limits: JSON.stringify(limits),
+        egress: JSON.stringify(egress),
+        queues: JSON.stringify(queues),
+        updated_at: now,
+      };
       await db
         .insertInto('quotas')
         .values({ account_id: accountId, ...values })

@@ -34,6 +34,8 @@ export interface QuotasTable {
   limits: string;
   /** JSON list of destinations. */
   egress: string;
+  /** JSON list of queue names. */
+  queues: string;
   updated_at: number;
 }
 

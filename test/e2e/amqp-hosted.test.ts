@@ -154,10 +154,13 @@ export async function lambda_handler() {
     });
     t.after(() => deleteQueues(url, [`${owner.accountId}.private-dead`]));
     assert.equal(await callOnceServed(mine.rpc, mine.queue, 1), 'mine');
+    for (const amqp of [{ queue: mine.queue }, { dead_letter: mine.queue }])
+      await assert.rejects(serve(t, ECHO, amqp, {}, other), /no queue of this account/);
+    // A name that only the module gives is prefixed like any other.
     const theirs = await serve(
       t,
-      'export const lambda_handler = () => "theirs";\n',
-      { queue: mine.queue },
+      `export const QUEUE_NAME = '${mine.queue}';\nexport const lambda_handler = () => "theirs";\n`,
+      true,
       {},
       other,
     );
@@ -175,6 +178,36 @@ export async function lambda_handler() {
     channel.sendToQueue(mine.queue, Buffer.from('"forged"'), { replyTo: victim, correlationId: 'c' });
     assert.equal((await dead.next()).content.toString(), '"forged"');
     assert.equal(await ready(url, victim), 0);
+  });
+
+  test("an allowed queue is served under its own name, at once, and takes replies and dead letters; off the list, the account's own again", async (t) => {
+    const tenant = await host.account();
+    const [wanted, dead, inboxName] = [newQueueName(), newQueueName(), newQueueName()];
+    t.after(() => deleteQueues(url, [wanted, dead, inboxName]));
+    const amqp = { queue: wanted, durable: true, dead_letter: dead };
+    const { lambdaId, queue: own, rpc } = await serve(t, ECHO, amqp, {}, tenant);
+    t.after(() => deleteQueues(url, [own, `${tenant.accountId}.${dead}`]));
+    assert.equal(await callOnceServed(rpc, own, 1), 1);
+    await assert.rejects(rpc.call(wanted, 1), Unroutable);
+
+    await host.operator.putQuota(tenant.accountId, { queues: [wanted, dead, inboxName] });
+    assert.equal(await queueOf(tenant.api, lambdaId), wanted);
+    assert.equal(await callOnceServed(rpc, wanted, 2), 2);
+    const { channel } = await rawChannel(t, url);
+    await channel.assertQueue(wanted, { durable: true, deadLetterExchange: '', deadLetterRoutingKey: dead });
+    await channel.assertQueue(inboxName, { durable: true });
+    const replies = await inbox(channel, inboxName);
+    channel.sendToQueue(wanted, Buffer.from('3'), { replyTo: inboxName });
+    assert.equal((await replies.next()).content.toString(), '3');
+    // Rejected, because its replies would go where this account may not write.
+    const dropped = await inbox(channel, dead);
+    channel.sendToQueue(wanted, Buffer.from('4'), { replyTo: own.replace(/.\./, 'x.') });
+    assert.equal((await dropped.next()).content.toString(), '4');
+
+    await host.operator.putQuota(tenant.accountId, {});
+    assert.equal(await queueOf(tenant.api, lambdaId), own);
+    assert.equal(await callOnceServed(rpc, own, 5), 5);
+    assert.equal((await channel.checkQueue(wanted)).consumerCount, 0);
   });
 
   test('an update under load: every call is answered, the last ones by the new version', async (t) => {

@@ -123,17 +123,19 @@ test('a quota shows everything that decides a limit, and takes effect at once', 
     memory_mb: 1_024,
     lambdas: 1,
     egress: ['*.example.com'],
+    queues: ['orders'],
   });
   assert.deepEqual([set.json.limits.memory_mb.quota, set.json.limits.memory_mb.in_force], [1_024, 512]);
   assert.deepEqual(set.json.egress, ['*.example.com']);
+  assert.deepEqual((await api.getQuota(accountId)).json.queues, ['orders']);
   const lambdaId = await deployed(api);
   assert.equal((await api.getLambda({ lambdaId })).json.limits.memory_mb.in_force, 512);
   await assert.rejects(api.createLambda({ archive: zipOf() }), { statusCode: 403, errorCode: 43041 });
 
   const reset = (await host.operator.putQuota(accountId, {})).json;
   assert.deepEqual(
-    [reset.limits.memory_mb.quota, reset.limits.lambdas.in_force, reset.egress],
-    [null, 100, []],
+    [reset.limits.memory_mb.quota, reset.limits.lambdas.in_force, reset.egress, reset.queues],
+    [null, 100, [], []],
   );
 });
 
@@ -147,13 +149,59 @@ test('a quota is refused whose limits are unknown, too small, or broken where th
     { queue: '1' } as never,
     { egress: ['no rule at all'] },
     { egress: ['10.0.0.0/99'] },
+    { queues: [''] },
+    { queues: ['orders.*'] },
+    { queues: ['orders.#'] },
+    { queues: ['amq.direct'] },
+    { queues: ['a\u0000b'] },
+    { queues: ['ä'.repeat(128)] },
+    { queues: ['twice', 'twice'] },
+    { queues: Array.from({ length: 257 }, (_, n) => `q${n}`) },
   ])
     await assert.rejects(host.operator.putQuota(accountId, quota), BAD_REQUEST, JSON.stringify(quota));
   assert.equal(
-    (await host.operator.putQuota(accountId, { cpu_cores: 0.5, memory_mb: 8, queue: 0 })).statusCode,
+    (
+      await host.operator.putQuota(accountId, {
+        cpu_cores: 0.5,
+        memory_mb: 8,
+        queue: 0,
+        queues: ['ä'.repeat(127), ...Array.from({ length: 255 }, (_, n) => `q${n}`)],
+      })
+    ).statusCode,
     200,
   );
-  await assert.rejects(api.putQuota(accountId, { memory_mb: 64 }), { statusCode: 403, errorCode: 43035 });
+  for (const quota of [{ memory_mb: 64 }, { queues: ['orders'] }])
+    await assert.rejects(api.putQuota(accountId, quota), { statusCode: 403, errorCode: 43035 });
+});
+
+test("queues: an account's own by their prefix, others by the allow-list; a name that is another account's is refused", async () => {
+  const { api, accountId } = await host.account('deploy', 'read');
+  const other = randomUUID();
+  const made = async (amqp: { queue?: string; dead_letter?: string }): Promise<string> =>
+    (await api.createLambda({ archive: zipOf(), parameters: { amqp } })).json.lambda_id;
+  const queueOf = async (lambdaId: string): Promise<string | null> =>
+    (await api.getLambda({ lambdaId })).json.effective_queue;
+  const theirs = { statusCode: 400, errorCode: 43033, detail: /no queue of this account.*quota/ };
+  for (const amqp of [
+    { queue: `${other}.orders` },
+    { queue: `${other.toUpperCase()}.orders` },
+    { dead_letter: `${other}.dead` },
+  ])
+    await assert.rejects(made(amqp), theirs, JSON.stringify(amqp));
+  const lambdaId = await made({ queue: 'orders', dead_letter: 'dead' });
+  assert.equal(await queueOf(lambdaId), `${accountId}.orders`);
+  assert.equal(await queueOf(await made({ queue: `${accountId}.jobs` })), `${accountId}.jobs`);
+  await assert.rejects(
+    api.patchLambda({ lambdaId, parameters: { amqp: { queue: `${other}.orders` } } }),
+    theirs,
+  );
+
+  await host.operator.putQuota(accountId, { queues: ['orders', `${other}.orders`] });
+  assert.equal(await queueOf(lambdaId), 'orders', 'at once');
+  assert.equal(await queueOf(await made({ queue: `${other}.orders` })), `${other}.orders`);
+  await assert.rejects(made({ queue: `${other}.orders2` }), theirs, 'the whole name counts');
+  await host.operator.putQuota(accountId, {});
+  assert.equal(await queueOf(lambdaId), `${accountId}.orders`);
 });
 
 test('usage is summed over a span, in steps, for the account or one lambda', async () => {

@@ -25,7 +25,7 @@ export const CLASSES = {
   bundler: 10,
   routes: 8,
   headers: 6,
-  amqp: 8,
+  amqp: 11,
   accounts: 15,
 } as const satisfies Record<string, number>;
 export type ClassName = keyof typeof CLASSES;

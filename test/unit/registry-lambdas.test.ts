@@ -87,7 +87,7 @@ describe('quotas', () => {
       limits: { cpu_ms: 7 },
       services: { events: { ...SERVICE, accounts: [one.id] }, sender: { ...SERVICE, enabled: false } },
     });
-    await registry.setQuota(one.id, {}, ['*.test']);
+    await registry.setQuota(one.id, {}, { egress: ['*.test'] });
     assert.deepEqual(first.active!.services, {
       events: { address: SERVICE.address, methods: SERVICE.manifest.methods },
     });

@@ -62,6 +62,21 @@ describe('opening the store', () => {
     await assert.rejects(openStore({ dataDir }), configuration(/later release[^]*999-later/));
   });
 
+  test('a folder of the first release is brought up to date: quotas stay, and allow no queues', async (t) => {
+    const dataDir = await folder(t);
+    const before = await openStore({ dataDir });
+    await before.accounts.insert({ id: 'a', name: 'tenant', createdAt: 1, updatedAt: 1 });
+    await before.close();
+    const db = new Sqlite(join(dataDir, 'isolambda.db'));
+    db.exec("alter table quotas drop column queues; delete from kysely_migration where name >= '002'");
+    db.prepare('insert into quotas values (?, ?, ?, ?)').run('a', '{"memory_mb":64}', '["a.test"]', 1);
+    db.close();
+    const store = await open(t, dataDir);
+    assert.deepEqual(await store.quotas.all(), [
+      { accountId: 'a', quota: { limits: { memory_mb: 64 }, egress: ['a.test'], queues: [] } },
+    ]);
+  });
+
   test('a file that is no store is refused, and left as it was', async (t) => {
     const dataDir = await folder(t);
     const file = join(dataDir, 'isolambda.db');

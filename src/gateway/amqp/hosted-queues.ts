@@ -1,5 +1,5 @@
 import type { Invoke } from '../../invoke/types.ts';
-import { effectiveQueue, hostedQueueName } from '../../registry/queue-name.ts';
+import { deadLetterQueue, effectiveQueue } from '../../registry/queue-name.ts';
 import type { LambdaEntry, Registry } from '../../registry/types.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { withInvokeSpan } from './invoke-span.ts';
@@ -77,7 +77,7 @@ export function createHostedQueues({
         }),
       ),
       tracer,
-      mayReplyTo: mayReplyTo(lambda.accountId),
+      mayReplyTo: mayReplyTo(lambda),
       name: `isolambda ${lambdaId}`,
       log,
       onFailed: () => retry(lambdaId),
@@ -141,8 +141,7 @@ function wantedOptions(lambda: LambdaEntry): WantedOptions | undefined {
     queue: {
       name,
       kind: amqp.passive ? 'passive' : amqp.quorum ? 'quorum' : amqp.durable ? 'durable' : 'transient',
-      deadLetter:
-        amqp.deadLetter === undefined ? undefined : hostedQueueName(lambda.accountId, amqp.deadLetter),
+      deadLetter: deadLetterQueue(lambda),
     },
     concurrency: Math.min(
       amqp.concurrency ?? limits.concurrency,
