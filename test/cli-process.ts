@@ -21,6 +21,8 @@ export interface CliOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string | Buffer;
+  /** What has come on standard output so far, each time there is more. */
+  readonly onOutput?: (text: string) => void;
 }
 
 /** The environment of a person without settings of isolambda's. */
@@ -33,12 +35,18 @@ export function cleanEnv(more: Readonly<Record<string, string>> = {}): Record<st
 const LONGEST_MS = 60_000;
 
 /** Runs the command as a person does, as a process of its own, to its end. */
-export function runCli(args: readonly string[], { cwd, env, input }: CliOptions = {}): Promise<CliResult> {
+export function runCli(
+  args: readonly string[],
+  { cwd, env, input, onOutput }: CliOptions = {},
+): Promise<CliResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [BIN, ...args], { cwd, env: cleanEnv(env), timeout: LONGEST_MS });
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
-    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
+    child.stdout.on('data', (chunk: Buffer) => {
+      stdout.push(chunk);
+      onOutput?.(Buffer.concat(stdout).toString());
+    });
     child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
     child.once('error', reject);
     child.once('close', (code) =>

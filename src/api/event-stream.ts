@@ -4,6 +4,8 @@ import type { FastifyReply } from 'fastify';
 export interface EventStream {
   /** Passed over where the reader is too slow: never waits, and never holds more than `maxBufferedBytes`. */
   send(id: number, data: unknown): void;
+  /** What could not even be offered: told with those that `send` has passed over. */
+  miss(events: number): void;
   /** Calls `listener` once, however the stream ends; at once where it has ended. */
   onEnd(listener: () => void): void;
   /** Idempotent. */
@@ -12,6 +14,7 @@ export interface EventStream {
 
 export interface EventStreamOptions {
   readonly heartbeatMs: number;
+  readonly onMissed?: ((events: number) => void) | undefined;
   readonly maxBufferedBytes?: number | undefined;
 }
 
@@ -19,7 +22,7 @@ const DEFAULT_BUFFERED_BYTES = 1024 * 1024;
 
 export function openEventStream(
   reply: FastifyReply,
-  { heartbeatMs, maxBufferedBytes = DEFAULT_BUFFERED_BYTES }: EventStreamOptions,
+  { heartbeatMs, onMissed, maxBufferedBytes = DEFAULT_BUFFERED_BYTES }: EventStreamOptions,
 ): EventStream {
   const { raw } = reply.hijack();
   const listeners: (() => void)[] = [];
@@ -32,9 +35,19 @@ export function openEventStream(
     'x-accel-buffering': 'no',
   });
   raw.write(': following\n\n');
-  // A dead connection is found out by writing to it.
+  const miss = (events: number): void => {
+    missed += events;
+    onMissed?.(events);
+  };
+  const tellMissed = (): void => {
+    if (missed > 0) raw.write(`event: missed\ndata: ${JSON.stringify({ lines: missed })}\n\n`);
+    missed = 0;
+  };
+  // A dead connection is found out by writing to it; a reader that has caught up hears what it missed, though nothing new came.
   const heartbeat = setInterval(() => {
-    if (raw.writableLength === 0) raw.write(': alive\n\n');
+    if (raw.writableLength > 0) return;
+    if (missed > 0) tellMissed();
+    else raw.write(': alive\n\n');
   }, heartbeatMs);
   heartbeat.unref();
 
@@ -50,6 +63,7 @@ export function openEventStream(
 
   return {
     end,
+    miss,
     onEnd(listener) {
       if (ended) listener();
       else listeners.push(listener);
@@ -57,13 +71,10 @@ export function openEventStream(
     send(id, data) {
       if (ended) return;
       if (raw.writableLength > maxBufferedBytes) {
-        missed += 1;
+        miss(1);
         return;
       }
-      if (missed > 0) {
-        raw.write(`event: missed\ndata: ${JSON.stringify({ lines: missed })}\n\n`);
-        missed = 0;
-      }
+      tellMissed();
       // JSON holds no line break outside its escapes, so one data line is enough.
       raw.write(`id: ${id}\ndata: ${JSON.stringify(data)}\n\n`);
     },

@@ -16,6 +16,8 @@ import { LambdaPath, replies } from './route-schema.ts';
 import { epochMs, timestamp } from './time.ts';
 
 const HEARTBEAT_MS = 15_000;
+/** New lines that may wait while a follower's stored ones are read. */
+const MAX_WAITING = 10_000;
 
 export const logRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = async (
   app,
@@ -85,8 +87,9 @@ async function followInto(stream: EventStream, logs: LogReader, filter: LogFilte
   let waiting: StoredLine[] | undefined = [];
   const send = (line: StoredLine): void => stream.send(line.sequence, recordView(line));
   const unfollow = logs.follow(filter, (line) => {
-    if (waiting) waiting.push(line);
-    else send(line);
+    if (!waiting) send(line);
+    else if (waiting.length < MAX_WAITING) waiting.push(line);
+    else stream.miss(1);
   });
   stream.onEnd(unfollow);
   const missed = filter.after === undefined ? [] : await logs.query(filter, PAGE_SIZE.max);

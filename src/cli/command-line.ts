@@ -8,6 +8,7 @@ import { echoClientCommand } from './commands/echo-client.ts';
 import { initCommand } from './commands/init.ts';
 import { invokeCommand } from './commands/invoke.ts';
 import { listCommand } from './commands/list.ts';
+import { logsCommand } from './commands/logs.ts';
 import { packCommand } from './commands/pack.ts';
 import { quickstartCommand } from './commands/quickstart.ts';
 import { runCommand } from './commands/run.ts';
@@ -50,6 +51,7 @@ export function createProgram(): Command {
   add(program, invokeCommand());
   add(program, listCommand());
   add(program, statusCommand());
+  add(program, logsCommand());
   add(program, deleteCommand());
   program.commandsGroup('Who may ask (the operator):');
   add(program, accountCommand());

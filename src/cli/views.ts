@@ -11,6 +11,7 @@ export type LambdaRow = ReplyOf<'getLambdas'>['items'][number];
 export type AccountRow = ReplyOf<'getAccounts'>['items'][number];
 export type TokenRow = ReplyOf<'getTokens'>['items'][number];
 export type BuildView = ReplyOf<'getBuild'>;
+export type LogRow = ReplyOf<'getLogs'>['items'][number];
 export type StatusView = ReplyOf<'getStatus'>;
 type Upload = Parameters<LambdaApi['createLambda']>[0];
 export type LambdaParameters = NonNullable<Upload['parameters']>;

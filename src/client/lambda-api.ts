@@ -51,6 +51,10 @@ export interface LogFilters extends CallOptions {
   /** Lines after this sequence number. */
   readonly after?: number | undefined;
 }
+export interface FollowOptions extends LogFilters {
+  /** Told how many lines were passed over because this reader was too slow. */
+  readonly onMissed?: ((lines: number) => void) | undefined;
+}
 export interface UsageFilters extends CallOptions {
   readonly since?: string | undefined;
   readonly until?: string | undefined;
@@ -163,7 +167,7 @@ export class LambdaApi {
     });
   }
   /** Lines as they are written, until `signal` aborts or the loop is left. */
-  async *followLogs(call: OneLambda & LogFilters): AsyncGenerator<LogRecord, void, undefined> {
+  async *followLogs(call: OneLambda & FollowOptions): AsyncGenerator<LogRecord, void, undefined> {
     const stream = await this.#transport.stream({
       method: 'GET',
       path: lambdaPath(call, 'logs'),
@@ -172,8 +176,8 @@ export class LambdaApi {
       signal: call.signal,
     });
     for await (const { event, data } of serverEvents(stream))
-      // Other events are about the stream: how many lines a slow reader missed.
       if (event === 'message') yield JSON.parse(data) as LogRecord;
+      else if (event === 'missed') call.onMissed?.((JSON.parse(data) as { lines: number }).lines);
   }
   /** The OpenAPI document that the lambda gives of itself. */
   getDocsSpec(call: OneLambda): Promise<LambdaReply<Record<string, unknown>>> {

@@ -120,6 +120,13 @@ export const LIMITS = {
     scope: 'lambda',
     about: 'log lines of one isolate per second',
   },
+  log_kept_bytes: {
+    unit: 'bytes',
+    default: 8 * MiB,
+    min: 64 * KiB,
+    scope: 'lambda',
+    about: 'stored log of one lambda, the oldest lines go first',
+  },
   fetches: {
     unit: 'count',
     default: 50,

@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox';
+import { LOG_LEVELS } from '../protocol/log-level.ts';
 import { closed, forAccount, nullable, oneOf, PAGE_SIZE, ref, Timestamp } from './common.ts';
 
-export const LOG_LEVELS = ['debug', 'info', 'warning', 'error', 'critical'] as const;
 export const LogLevelName = oneOf(LOG_LEVELS);
 
 /** One stored line of a lambda's log. */

@@ -54,7 +54,7 @@ export function createGuestServices({ egress, clients, logs, onEgress }: GuestSe
           return counted(guest, body, clients.call(call.service ?? '', guest.accountId, call, body, signal));
       }
     },
-    log: (guest, head) => logs.add(guest.lambdaId, guest.version, head),
+    log: (guest, head) => logs.add(guest.lambdaId, guest.version, head, guest.limits.log_kept_bytes),
   };
 }
 

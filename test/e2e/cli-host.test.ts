@@ -23,7 +23,7 @@ export async function main(request: StandaloneLambdaRequest) {
 }
 `;
 
-describe('the commands against a host', { timeout: 120_000 }, () => {
+describe('the commands against a host', { timeout: 300_000 }, () => {
   let host: ServedHost;
   let folder: string;
   // Called in `before`, a hook would end with it: what it makes has to live as long as the suite.
@@ -145,6 +145,74 @@ describe('the commands against a host', { timeout: 120_000 }, () => {
     const route = await cli(['invoke', 'greet', 'nowhere']);
     assert.equal(route.code, EXIT.lambdaError.code);
     assert.match(route.stderr, /HTTP 404/);
+  });
+
+  test('logs: what a lambda said, by level, time and request, and as it says more', async (t) => {
+    const talker = tempFolder(t, {
+      'lambda_main.ts': `import type { StandaloneLambdaRequest } from 'lambda-tools';
+export async function main(request: StandaloneLambdaRequest) {
+  console.log('heard ' + (request.json as any).word + '\\u001b[2J');
+  console.error('a fault');
+}`,
+    });
+    await ok(['deploy', talker, '--name', 'talker']);
+    const say = async (word: string): Promise<string> => {
+      const reply = await json<{ headers: Record<string, string> }>([
+        'invoke',
+        'talker',
+        '-d',
+        `{"word":"${word}"}`,
+      ]);
+      return reply.headers['luna-request-id']!;
+    };
+    const requestId = await say('one');
+    await say('two');
+    assert.match(
+      await ok(['logs', 'talker']),
+      /info +heard one\\u001b\[2J \[[^]*error +a fault[^]*heard two/,
+    );
+    assert.doesNotMatch(await ok(['logs', 'talker', '--request', requestId]), /heard two/);
+    const { items } = await json<{ items: { message: string }[] }>([
+      'logs',
+      'talker',
+      '--since',
+      '1h',
+      '-n',
+      '1',
+    ]);
+    assert.deepEqual(
+      items.map(({ message }) => message),
+      ['a fault'],
+    );
+    assert.equal((await cli(['logs', 'talker', '--since', 'noon'])).code, EXIT.usage.code);
+
+    const stored = Promise.withResolvers<void>();
+    const fresh = Promise.withResolvers<void>();
+    const following = cli(['logs', 'talker', '--follow', '--level', 'error', '--json'], {
+      onOutput: (text) => {
+        const rows = text.split('\n').length - 1;
+        if (rows >= 2) stored.resolve();
+        if (rows >= 3) fresh.resolve();
+      },
+    });
+    const ended = following.then(({ stderr }) => assert.fail(`it ended too early: ${stderr}`));
+    await Promise.race([stored.promise, ended]);
+    await say('three');
+    await Promise.race([fresh.promise, ended]);
+    ended.catch(() => undefined);
+    // The log ends with its lambda, and the command with the log.
+    await ok(['delete', 'talker']);
+    const { code, stdout, stderr } = await following;
+    assert.equal(code, 0, stderr);
+    const rows = stdout
+      .trim()
+      .split('\n')
+      .map((row) => JSON.parse(row) as { message: string });
+    assert.deepEqual(
+      rows.map(({ message }) => message),
+      ['a fault', 'a fault', 'a fault'],
+    );
+    assert.match(stderr, /the log has ended/);
   });
 
   test('what is not there is not found, by name and by id', async () => {

@@ -61,9 +61,9 @@ test('filters by level, time, request and sequence; the limit keeps the newest',
 
 test('the oldest lines go when the size limit is passed, and the disk holds no more than it', async () => {
   const dir = freshDir();
-  const store = createLogStore({ dir, maxBytes: 8_000 });
+  const store = createLogStore({ dir });
   for (let n = 0; n < 200; n += 1) {
-    store.add('a', 1, { lines: [line(`${n} ${'x'.repeat(100)}`)], dropped: 0 });
+    store.add('a', 1, { lines: [line(`${n} ${'x'.repeat(100)}`)], dropped: 0 }, 8_000);
     await store.flush();
   }
   const found = await store.query({ lambdaId: 'a' }, 1_000);
@@ -72,7 +72,8 @@ test('the oldest lines go when the size limit is passed, and the disk holds no m
   const sizes = await Promise.all(
     (await readdir(join(dir, 'a'))).map(async (name) => (await stat(join(dir, 'a', name))).size),
   );
-  assert.ok(sizes.reduce((sum, size) => sum + size) < 8_000 * 1.3);
+  const bytes = sizes.reduce((sum, size) => sum + size);
+  assert.ok(bytes <= 8_000 && bytes > 4_000, `${bytes} bytes on disk`);
 });
 
 test('what the disk can not take in time is dropped and counted in the log', async () => {
@@ -85,16 +86,19 @@ test('what the disk can not take in time is dropped and counted in the log', asy
   assert.match(found.at(-1)!.message, new RegExp(`^${57 - kept} log lines were dropped`));
 });
 
-test('a line torn by a crash is passed over', async () => {
+test('a line torn by a crash is passed over, and takes no other with it', async () => {
   const dir = freshDir();
   const store = createLogStore({ dir });
   store.add('a', 1, { lines: [line('whole')], dropped: 0 });
   await store.flush();
   await appendFile(join(dir, 'a', '1.ndjson'), '{"sequence":2,"mess');
-  assert.deepEqual(
-    (await createLogStore({ dir }).query({ lambdaId: 'a' }, 10)).map(({ message }) => message),
-    ['whole'],
-  );
+  const again = createLogStore({ dir });
+  const messages = async (): Promise<string[]> =>
+    (await again.query({ lambdaId: 'a' }, 10)).map(({ message }) => message);
+  assert.deepEqual(await messages(), ['whole']);
+  again.add('a', 1, { lines: [line('next')], dropped: 0 });
+  await again.flush();
+  assert.deepEqual(await messages(), ['whole', 'next']);
 });
 
 test('a follower hears what matches, as it comes, until it leaves', async () => {
@@ -107,4 +111,56 @@ test('a follower hears what matches, as it comes, until it leaves', async () => 
   store.add('a', 1, { lines: [line('worse', { level: 'critical' })], dropped: 0 });
   await store.flush();
   assert.deepEqual(heard, ['bad']);
+});
+
+test('a larger limit keeps more, in segments that are no larger', async () => {
+  const dir = freshDir();
+  const store = createLogStore({ dir });
+  const megabyte = line('x'.repeat(1024 * 1024));
+  for (let n = 0; n < 12; n += 1) {
+    store.add('a', 1, { lines: [megabyte], dropped: 0 }, 10 * 1024 * 1024);
+    await store.flush();
+  }
+  const names = await readdir(join(dir, 'a'));
+  const sizes = await Promise.all(names.map(async (name) => (await stat(join(dir, 'a', name))).size));
+  assert.ok(Math.max(...sizes) <= 2 * 1024 * 1024);
+  assert.equal((await store.query({ lambdaId: 'a' }, 100)).length, 9);
+});
+
+test('under a flood the log says once a second how many lines it lost, and loses no count', async () => {
+  let nowMs = 10_000;
+  const lost: [number, string][] = [];
+  const store = createLogStore({
+    dir: freshDir(),
+    now: () => nowMs,
+    onDropped: (lines, reason) => lost.push([lines, reason]),
+  });
+  const told = async (): Promise<string[]> =>
+    (await store.query({ lambdaId: 'a' }, 10_000))
+      .map(({ message }) => message)
+      .filter((m) => / dropped: /.test(m));
+  for (let n = 0; n < 1_000; n += 1) {
+    store.add('a', 1, { lines: [line('kept')], dropped: 3 });
+    nowMs += 2;
+    await store.query({ lambdaId: 'a' }, 1);
+  }
+  const before = await told();
+  assert.ok(before.length >= 1 && before.length <= 3, `${before.length} remarks in two seconds`);
+  await store.flush();
+  const counts = (await told()).map((message) => Number(/^\d+/.exec(message)?.[0]));
+  assert.equal(
+    counts.reduce((sum, count) => sum + count),
+    3_000,
+  );
+  assert.deepEqual(new Set(lost.map(([, reason]) => reason)), new Set(['rate']));
+});
+
+test('what a deleted lambda still says is not kept', async () => {
+  const dir = freshDir();
+  const store = createLogStore({ dir });
+  store.add('a', 1, { lines: [line('before')], dropped: 0 });
+  await store.remove('a');
+  store.add('a', 1, { lines: [line('from onShutdown')], dropped: 0 });
+  await store.flush();
+  assert.deepEqual(await readdir(dir), []);
 });

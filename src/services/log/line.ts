@@ -1,3 +1,4 @@
+import { LOG_LEVELS, type LogLevel } from '../../protocol/log-level.ts';
 import type { LogLine } from '../../protocol/messages.ts';
 
 /** A line of a lambda's log, as it is kept: one JSON object a line. */
@@ -7,13 +8,10 @@ export interface StoredLine extends LogLine {
   readonly version: number;
 }
 
-export const LEVELS = ['debug', 'info', 'warning', 'error', 'critical'] as const;
-export type Level = (typeof LEVELS)[number];
-
 export interface LogFilter {
   readonly lambdaId: string;
   /** The least level. */
-  readonly level?: Level | undefined;
+  readonly level?: LogLevel | undefined;
   /** Epoch milliseconds, both inclusive. */
   readonly fromMs?: number | undefined;
   readonly toMs?: number | undefined;
@@ -23,7 +21,8 @@ export interface LogFilter {
 }
 
 export function matches(line: StoredLine, filter: LogFilter): boolean {
-  if (filter.level !== undefined && LEVELS.indexOf(line.level) < LEVELS.indexOf(filter.level)) return false;
+  if (filter.level !== undefined && LOG_LEVELS.indexOf(line.level) < LOG_LEVELS.indexOf(filter.level))
+    return false;
   if (filter.fromMs !== undefined && line.time < filter.fromMs) return false;
   if (filter.toMs !== undefined && line.time > filter.toMs) return false;
   if (filter.requestId !== undefined && line.requestId !== filter.requestId) return false;

@@ -1,101 +1,67 @@
 import { join } from 'node:path';
+import { LIMITS } from '../../config/limits.ts';
 import type { LogHead } from '../../protocol/messages.ts';
+import { Journal, type DropReason } from './journal.ts';
 import { matches, type LogFilter, type StoredLine } from './line.ts';
-import { Segments } from './segments.ts';
+
+export type { DropReason } from './journal.ts';
 
 /** Logs of lambdas: kept on disk within a size limit each, and passed on to whoever follows. */
 export interface LogStore {
-  /** Takes the lines of one frame; never blocks, never fails. Past the write-behind bound, lines are dropped and counted in the log. */
-  add(lambdaId: string, version: number, head: LogHead): void;
+  /**
+   * Takes the lines of one frame; never blocks, never fails. Past the write-behind bound, lines are dropped and counted in the log.
+   * `keptBytes`: how much of this lambda's log stays on disk.
+   */
+  add(lambdaId: string, version: number, head: LogHead, keptBytes?: number): void;
   /** The newest lines that match, oldest first. */
   query(filter: LogFilter, limit: number): Promise<StoredLine[]>;
   /** Calls `onLine` for each new line that matches, until the returned function is called. */
   follow(filter: LogFilter, onLine: (line: StoredLine) => void): () => void;
+  /** For good: what its isolates still say when they end is not kept. */
   remove(lambdaId: string): Promise<void>;
   /** Writes what is held. */
   flush(): Promise<void>;
+  /** Readers that follow now. */
+  readonly followers: number;
 }
 
 export interface LogStoreOptions {
   readonly dir: string;
-  /** Kept per lambda; bytes. */
-  readonly maxBytes?: number;
   /** Held in memory per lambda until the disk took it; bytes. */
   readonly maxPendingBytes?: number;
+  readonly now?: (() => number) | undefined;
+  readonly onKept?: ((lines: number, bytes: number) => void) | undefined;
+  readonly onDropped?: ((lines: number, reason: DropReason) => void) | undefined;
 }
 
-interface Journal {
-  readonly segments: Segments;
-  readonly followers: Set<(line: StoredLine) => void>;
-  pending: { line: LogHead['lines'][number]; version: number }[];
-  pendingBytes: number;
-  dropped: number;
-  writing: Promise<void> | undefined;
-  nextSequence: number | undefined;
-}
+/** Ids of deleted lambdas that are remembered: their isolates take seconds to end, and may log until they have. */
+const REMOVED_KEPT = 1_000;
 
 export function createLogStore({
   dir,
-  maxBytes = 8 * 1024 * 1024,
   maxPendingBytes = 2 * 1024 * 1024,
+  now = Date.now,
+  onKept = () => undefined,
+  onDropped = () => undefined,
 }: LogStoreOptions): LogStore {
   const journals = new Map<string, Journal>();
+  const removed = new Set<string>();
   const journalOf = (lambdaId: string): Journal => {
     const known = journals.get(lambdaId);
     if (known) return known;
-    const made: Journal = {
-      segments: new Segments(join(dir, lambdaId), maxBytes),
-      followers: new Set(),
-      pending: [],
-      pendingBytes: 0,
-      dropped: 0,
-      writing: undefined,
-      nextSequence: undefined,
-    };
+    const made = new Journal({ dir: join(dir, lambdaId), maxPendingBytes, now, onKept, onDropped });
     journals.set(lambdaId, made);
     return made;
   };
 
-  /** Writes until nothing is pending; one at a time for each lambda. */
-  async function drain(journal: Journal): Promise<void> {
-    journal.nextSequence ??= await journal.segments.nextSequence();
-    while (journal.pending.length > 0 || journal.dropped > 0) {
-      const first = journal.nextSequence;
-      const lines = take(journal).map(({ line, version }, index): StoredLine => ({
-        sequence: first + index,
-        version,
-        ...line,
-      }));
-      journal.nextSequence += lines.length;
-      for (const line of lines) for (const follower of journal.followers) follower(line);
-      await journal.segments.append(first, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
-    }
-  }
-
-  const write = (journal: Journal): Promise<void> =>
-    (journal.writing ??= drain(journal)
-      .catch(() => undefined) // a full disk must not take the host down; the lines are lost
-      .finally(() => (journal.writing = undefined)));
-
   return {
-    add(lambdaId, version, head) {
-      const journal = journalOf(lambdaId);
-      journal.dropped += head.dropped;
-      for (const line of head.lines) {
-        const bytes = line.message.length + LINE_OVERHEAD_BYTES;
-        if (journal.pendingBytes + bytes > maxPendingBytes) journal.dropped += 1;
-        else {
-          journal.pending.push({ line, version });
-          journal.pendingBytes += bytes;
-        }
-      }
-      void write(journal);
+    add(lambdaId, version, head, keptBytes = LIMITS.log_kept_bytes.default) {
+      if (!removed.has(lambdaId)) journalOf(lambdaId).add(version, head, keptBytes);
     },
     async query(filter, limit) {
-      const journal = journalOf(filter.lambdaId);
-      await journal.writing;
       const found: StoredLine[] = [];
-      for await (const line of journal.segments.newestFirst()) {
+      const needle = filter.requestId === undefined ? undefined : JSON.stringify(filter.requestId);
+      for await (const line of journalOf(filter.lambdaId).newestFirst(needle)) {
         if (found.length >= limit) break;
         if (matches(line as StoredLine, filter)) found.push(line as StoredLine);
       }
@@ -110,31 +76,19 @@ export function createLogStore({
       return () => void followers.delete(follower);
     },
     async remove(lambdaId) {
+      removed.add(lambdaId);
+      if (removed.size > REMOVED_KEPT) removed.delete(removed.values().next().value!);
       const journal = journalOf(lambdaId);
-      await journal.writing;
       journals.delete(lambdaId);
-      await journal.segments.remove();
+      await journal.remove();
     },
     async flush() {
-      await Promise.all([...journals.values()].map(async (journal) => journal.writing));
+      await Promise.all([...journals.values()].map((journal) => journal.flush()));
+    },
+    get followers() {
+      let count = 0;
+      for (const journal of journals.values()) count += journal.followers.size;
+      return count;
     },
   };
-}
-
-const LINE_OVERHEAD_BYTES = 128;
-
-/** What is pending, with a line of the host's own that says how many were dropped. */
-function take(journal: Journal): Journal['pending'] {
-  const taken = journal.pending;
-  if (journal.dropped > 0) {
-    const message = `${journal.dropped} log lines were dropped: the log rate is limited (log_bytes_per_s)`;
-    taken.push({
-      line: { level: 'warning', time: Date.now(), message },
-      version: taken.at(-1)?.version ?? 0,
-    });
-  }
-  journal.pending = [];
-  journal.pendingBytes = 0;
-  journal.dropped = 0;
-  return taken;
 }
