@@ -57,7 +57,10 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
 
   try {
     const metrics = createMetrics();
-    const store = owned(await openStore({ dataDir }), (part) => part.close());
+    const store = owned(
+      await openStore({ dataDir, url: config.storeUrl, cacheBytes: config.storeCacheMb * 1024 * 1024 }),
+      (part) => part.close(),
+    );
     const registry = owned(
       await createRegistry({ store, config, onError: (error, what) => log.error({ err: error }, what) }),
       (part) => part.close(),

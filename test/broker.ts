@@ -2,22 +2,19 @@
  * The RabbitMQ that tests talk to: the one at AMQP_URL where it answers, else one of this test file's own.
  * Nothing here stands in for a broker.
  */
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { endServer, freePorts, launchServer } from './server-process.ts';
 
 const DEFAULT_URL = 'amqp://guest:guest@127.0.0.1:5672';
 /** Debian's wrappers in /usr/sbin insist on the system's broker; these are what they wrap. */
 const BIN = '/usr/lib/rabbitmq/bin';
-const START_MS = 60_000;
-const STOP_MS = 20_000;
 
 const HOW =
   'start one: apt-get install rabbitmq-server, or docker run --rm -p 5672:5672 rabbitmq:4, and set AMQP_URL where it is not ' +
@@ -86,7 +83,7 @@ export async function startBroker(): Promise<OwnBroker> {
     return stdout;
   };
   const stop = async (): Promise<void> => {
-    await terminate(server);
+    await endServer('RabbitMQ', server);
     await rm(home, { recursive: true, force: true });
   };
   const broker: OwnBroker = {
@@ -107,7 +104,7 @@ export async function startBroker(): Promise<OwnBroker> {
       return Number(count);
     },
     restart: async () => {
-      await terminate(server);
+      await endServer('RabbitMQ', server);
       server = await launch(env, home, port ?? 0);
     },
     stop,
@@ -116,36 +113,16 @@ export async function startBroker(): Promise<OwnBroker> {
   return broker;
 }
 
-/** The broker ends when its input does: so it does not outlive a test process that was killed. */
-const TIED_TO_US =
-  '"$0" </dev/null & broker=$!; exec 3<&0; (cat <&3 >/dev/null; kill $broker) & wait $broker';
-
-async function launch(env: NodeJS.ProcessEnv, cwd: string, port: number): Promise<ChildProcess> {
-  const server = spawn('/bin/sh', ['-c', TIED_TO_US, join(BIN, 'rabbitmq-server')], {
+const launch = (env: NodeJS.ProcessEnv, cwd: string, port: number): Promise<ChildProcess> =>
+  launchServer({
+    name: 'RabbitMQ',
+    command: join(BIN, 'rabbitmq-server'),
     env,
     cwd,
-    stdio: ['pipe', 'pipe', 'pipe'],
+    endBy: 'TERM',
+    answers: () => answers('127.0.0.1', port),
+    how: HOW,
   });
-  server.stdin.on('error', () => undefined);
-  let output = '';
-  const keep = (chunk: Buffer): void => void (output = (output + chunk.toString()).slice(-4_000));
-  server.stdout.on('data', keep);
-  server.stderr.on('data', keep);
-  for (const endMs = Date.now() + START_MS; Date.now() < endMs; await sleep(100)) {
-    if (server.exitCode !== null) break;
-    if (await answers('127.0.0.1', port)) return server;
-  }
-  await terminate(server);
-  throw new Error(`RabbitMQ did not start:\n${output}\n${HOW}`);
-}
-
-async function terminate(server: ChildProcess): Promise<void> {
-  if (server.exitCode !== null || server.signalCode !== null) return;
-  const exit = once(server, 'exit');
-  server.stdin?.end();
-  const ended = await Promise.race([exit, sleep(STOP_MS, undefined, { ref: false })]);
-  if (ended === undefined) throw new Error(`RabbitMQ (below process ${server.pid}) does not stop`);
-}
 
 /** A broker says something to a client that greets it in its protocol; a port that merely accepts is none. */
 function answers(host: string, port: number): Promise<boolean> {
@@ -160,17 +137,4 @@ function answers(host: string, port: number): Promise<boolean> {
     socket.on('error', () => end(false));
     socket.on('close', () => end(false));
   });
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

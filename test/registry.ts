@@ -1,26 +1,39 @@
-/** A real store and registry in a folder of their own, for tests; gone at the test's end. */
+/** A real store and registry in a folder, and a schema of PostgreSQL, of their own, for tests; gone at the test's end. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { createRegistry } from '../src/registry/registry.ts';
 import type { DeployRegistry, RegistryOptions } from '../src/registry/types.ts';
 import type { LambdaRecord } from '../src/store/lambdas.ts';
 import { openStore, type Store } from '../src/store/store.ts';
 import { serving, type VersionRecord } from '../src/store/versions.ts';
+import { ownSchema, query } from './postgres.ts';
+
+/** Each with a test of its own: the store keeps what it promises on both. */
+export const DIALECTS = ['sqlite', 'postgres'] as const;
+export type Dialect = (typeof DIALECTS)[number];
 
 export interface OpenRegistry {
   readonly store: Store;
   readonly registry: DeployRegistry;
   /** The registry's clock, epoch milliseconds. */
   readonly clock: { time: number };
+  /** Of PostgreSQL; empty for SQLite. */
+  readonly url: string;
   /** Closes both and opens them again, as a restart does. */
   readonly reopen: () => Promise<OpenRegistry>;
 }
 
+export interface OpenOptions extends Partial<Omit<RegistryOptions, 'store' | 'now'>> {
+  readonly dialect?: Dialect | undefined;
+}
+
+const ARCHIVE = 'a'.repeat(64);
+const BUNDLE = 'b'.repeat(64);
+
 export async function openRegistry(
-  t: Pick<TestContext, 'after'>,
-  options: Partial<Omit<RegistryOptions, 'store' | 'now'>> = {},
+  t: { after(end: () => Promise<void>): void },
+  { dialect = 'sqlite', ...options }: OpenOptions = {},
 ): Promise<OpenRegistry> {
   const dataDir = await mkdtemp(join(tmpdir(), 'isolambda-registry-'));
   const clock = { time: 1_700_000_000_000 };
@@ -29,10 +42,16 @@ export async function openRegistry(
     await close();
     await rm(dataDir, { recursive: true, force: true });
   });
+  // Dropped after the store is closed.
+  const url = dialect === 'postgres' ? await ownSchema(t) : '';
 
   async function reopen(): Promise<OpenRegistry> {
     await close();
-    const store = await openStore({ dataDir });
+    const store = await openStore({ dataDir, url });
+    // What `insertLambda` refers to: PostgreSQL refuses references to what is not there.
+    if (url !== '')
+      for (const hash of [ARCHIVE, BUNDLE])
+        await query(url, 'insert into blobs values ($1, 1) on conflict do nothing', [hash]);
     const registry = await createRegistry({
       store,
       config: { limits: {}, services: {} },
@@ -43,7 +62,7 @@ export async function openRegistry(
       await registry.close();
       await store.close();
     };
-    return { store, registry, clock, reopen };
+    return { store, registry, clock, url, reopen };
   }
   return reopen();
 }
@@ -66,9 +85,9 @@ export async function insertLambda(
     entry: 'main',
     queueName: null,
     lambdaConfig: '{"greeting":"hello"}',
-    archiveHash: 'a'.repeat(64),
+    archiveHash: ARCHIVE,
     archiveBytes: 1,
-    bundleHash: 'b'.repeat(64),
+    bundleHash: BUNDLE,
     bundleBytes: 1,
     settings: null,
     createdAt: made,

@@ -1,3 +1,4 @@
+import { maskUrl } from '../config/mask-url.ts';
 import { IsolambdaError } from '../errors/error.ts';
 
 /** The broker and the options that the first AMQP runtime of this contract used; every command falls back to it. */
@@ -115,14 +116,4 @@ function numberOptions(
 
 function isNumberName(name: string): name is NumberName {
   return Object.hasOwn(NUMBERS, name);
-}
-
-/**
- * Any text that may hold URLs, with their passwords masked. Works on URLs that do not parse, because those too end
- * up in error messages: everything from the first colon after the scheme to the last @ goes.
- */
-export function maskUrl(text: string): string {
-  const masked = text.replaceAll(/(\/\/)([^:@/?#\s]*):(\S*)@/g, '$1$2:****@');
-  // The scheme forgotten: user:password@host
-  return text.includes('://') ? masked : masked.replaceAll(/([^:@/?#\s]*):(\S*)@/g, '$1:****@');
 }

@@ -49,6 +49,21 @@ export const OPTIONS = {
     default: './data',
     about: 'folder of the store, the archives and host.json',
   },
+  storeUrl: {
+    key: 'store.url',
+    type: 'text',
+    default: '',
+    about:
+      'PostgreSQL of hosts that share one registry, postgres://user:password@host/database; empty: SQLite in the data folder',
+  },
+  storeCacheMb: {
+    key: 'store.cache_mb',
+    type: 'number',
+    default: 1_024,
+    min: 0,
+    max: 1_048_576,
+    about: 'archives and bundles of a shared store that are kept in the data folder too',
+  },
   logLevel: {
     key: 'log.level',
     type: 'choice',

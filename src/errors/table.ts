@@ -220,6 +220,12 @@ const API_ERRORS = {
     'Bad configuration',
     'Mend the option that detail names; isolambda serve --help lists all.',
   ),
+  store_unavailable: spec(
+    43050,
+    503,
+    'Store does not answer',
+    'Lambdas go on being served; changes must wait for the database. Send the request again after Retry-After.',
+  ),
   task_not_found: spec(43047, 404, 'Task not found', 'Check the id: GET /1/tasks lists yours.'),
 } as const satisfies Record<string, ErrorSpec>;
 

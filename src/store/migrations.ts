@@ -2,11 +2,17 @@ import { sql, type Kysely } from 'kysely';
 import { Migrator, type Migration } from 'kysely/migration';
 import { IsolambdaError } from '../errors/error.ts';
 import type { Schema } from './schema.ts';
+import { blobs } from './shared-migrations.ts';
 
 /** Names sort in the order in which they run. One that was released never changes: a new one mends it. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '001-start': { up: start },
   '002-queues': { up: allowedQueues },
+};
+
+/** Of a store that several hosts share; their names sort among the others. */
+const SHARED_MIGRATIONS: Readonly<Record<string, Migration>> = {
+  '002-shared-blobs': { up: blobs },
 };
 
 async function start(db: Kysely<never>): Promise<void> {
@@ -136,11 +142,17 @@ async function allowedQueues(db: Kysely<never>): Promise<void> {
     .execute();
 }
 
-/** Brings the tables to this release's shape; refuses a store that a later release has changed. */
-export async function migrate(db: Kysely<Schema>): Promise<void> {
+/**
+ * Brings the tables to this release's shape; refuses a store that a later release has changed. `sharedSchema` names the
+ * schema of a store on PostgreSQL: several hosts that start at once migrate it under an advisory lock, one of them.
+ */
+export async function migrate(db: Kysely<Schema>, sharedSchema?: string): Promise<void> {
+  const migrations = sharedSchema === undefined ? MIGRATIONS : { ...MIGRATIONS, ...SHARED_MIGRATIONS };
   const migrator = new Migrator({
     db,
-    provider: { getMigrations: () => Promise.resolve({ ...MIGRATIONS }) },
+    provider: { getMigrations: () => Promise.resolve({ ...migrations }) },
+    // Else a store in another schema of the database would pass for this one.
+    ...(sharedSchema === undefined ? {} : { migrationTableSchema: sharedSchema }),
   });
   const { error } = await migrator.migrateToLatest();
   if (error === undefined) return;
@@ -157,7 +169,7 @@ export async function migrate(db: Kysely<Schema>): Promise<void> {
     );
   throw new IsolambdaError(
     'configuration',
-    `a later release of isolambda has changed the store (${later[1]}): start that release, or give another data folder`,
+    `a later release of isolambda has changed the store (${later[1]}): start that release, or give another ${sharedSchema === undefined ? 'data folder' : 'database'}`,
     { cause: error },
   );
 }

@@ -107,6 +107,25 @@ export interface UsageTable {
   bytes_out: number;
 }
 
+/** On PostgreSQL only: the bytes of blobs, for all hosts. */
+export interface BlobsTable {
+  hash: string;
+  bytes: number;
+}
+export interface BlobChunksTable {
+  hash: string;
+  /** From 0. */
+  part: number;
+  bytes: Uint8Array;
+}
+/** Somebody wrote a blob, and is about to refer to it. */
+export interface BlobHoldsTable {
+  id: string;
+  hash: string;
+  /** By the database's clock. */
+  until: number;
+}
+
 export interface Schema {
   meta: MetaTable;
   accounts: AccountsTable;
@@ -116,4 +135,7 @@ export interface Schema {
   versions: VersionsTable;
   builds: BuildsTable;
   usage: UsageTable;
+  blobs: BlobsTable;
+  blob_chunks: BlobChunksTable;
+  blob_holds: BlobHoldsTable;
 }

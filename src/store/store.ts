@@ -1,18 +1,20 @@
-import Sqlite from 'better-sqlite3';
-import { Kysely, SqliteDialect } from 'kysely';
-import { chmod, mkdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { IsolambdaError } from '../errors/error.ts';
 import { accountsRepository, type AccountsRepository } from './accounts.ts';
-import { openBlobs, type Blobs } from './blobs.ts';
+import { openBlobCache } from './blob-cache.ts';
+import type { Blobs } from './blobs.ts';
 import { buildsRepository, type BuildsRepository } from './builds.ts';
 import type { Database } from './database.ts';
+import { openFileBlobs } from './file-blobs.ts';
 import { lambdasRepository, type LambdasRepository } from './lambdas.ts';
 import { lockDataDir } from './lock.ts';
 import { metaRepository, type MetaRepository } from './meta.ts';
 import { migrate } from './migrations.ts';
+import { openPostgres } from './postgres.ts';
 import { quotasRepository, type QuotasRepository } from './quotas.ts';
-import type { Schema } from './schema.ts';
+import { createSharedBlobs } from './shared-blobs.ts';
+import { openSqlite } from './sqlite.ts';
 import { tokensRepository, type TokensRepository } from './tokens.ts';
 import { usageRepository, type UsageRepository } from './usage.ts';
 import { versionsRepository, type VersionsRepository } from './versions.ts';
@@ -41,11 +43,22 @@ export interface Store extends Repositories {
   close(): Promise<void>;
 }
 
+export interface StoreOptions {
+  readonly dataDir: string;
+  /** `postgres://...`, for a store that several hosts share; empty or absent: SQLite in the data folder. */
+  readonly url?: string | undefined;
+  /** Of blobs of a shared store, kept in the data folder too. */
+  readonly cacheBytes?: number | undefined;
+}
+
+const CACHE_BYTES = 1024 * 1024 * 1024;
+
 /**
- * Opens, or makes, the embedded store in `dataDir`: `isolambda.db` and `blobs/`.
- * Error `configuration` where another host has the folder, or a later release has changed it.
+ * Opens, or makes, the store: `isolambda.db` and `blobs/` in the data folder, or, with `url`, tables in PostgreSQL and
+ * `cache/` in the data folder, which belongs to this host alone either way.
+ * Error `configuration` where another host has the folder, a later release has changed the store, or PostgreSQL can't be reached.
  */
-export async function openStore(options: { readonly dataDir: string }): Promise<Store> {
+export async function openStore(options: StoreOptions): Promise<Store> {
   const dataDir = resolve(options.dataDir);
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
@@ -55,59 +68,79 @@ export async function openStore(options: { readonly dataDir: string }): Promise<
     });
   }
   const unlock = await lockDataDir(dataDir);
-  const file = join(dataDir, 'isolambda.db');
-  let sqlite: Sqlite.Database | undefined;
   try {
-    sqlite = openSqlite(file);
-    const db: Database = new Kysely<Schema>({ dialect: new SqliteDialect({ database: sqlite }) });
-    await chmod(file, 0o600);
-    await migrate(db);
-    const blobs = await openBlobs(join(dataDir, 'blobs'));
-    return storeOf(db, blobs, dataDir, unlock);
+    const { url = '', cacheBytes = CACHE_BYTES } = options;
+    return url === ''
+      ? await openEmbedded(dataDir, unlock)
+      : await openShared(dataDir, unlock, url, cacheBytes);
   } catch (error) {
-    sqlite?.close();
     unlock();
-    if (error instanceof Sqlite.SqliteError)
-      throw new IsolambdaError('configuration', `the store ${file} can't be opened: ${error.message}`, {
-        cause: error,
-      });
     throw error;
   }
 }
 
-function openSqlite(file: string): Sqlite.Database {
-  const sqlite = new Sqlite(file);
-  // Readers (a backup, the sqlite3 command) don't hold writers up; FULL syncs the log at each commit, so what was
-  // acknowledged survives a power cut (NORMAL would lose the last commits).
-  sqlite.pragma('journal_mode = wal');
-  sqlite.pragma('synchronous = full');
-  sqlite.pragma('foreign_keys = on');
-  sqlite.pragma('busy_timeout = 5000');
-  return sqlite;
+async function openEmbedded(dataDir: string, unlock: () => void): Promise<Store> {
+  const sqlite = await openSqlite(join(dataDir, 'isolambda.db'));
+  const { db } = sqlite;
+  try {
+    await migrate(db);
+    const blobs = await openFileBlobs(join(dataDir, 'blobs'));
+    const { versions } = repositories(db);
+    const sweep = (hashes: readonly string[]): Promise<number> =>
+      blobs.sweep(hashes, (some) => versions.referenced(some));
+    return storeOf({ db, blobs, sweep, dataDir, close: () => sqlite.close().finally(unlock) });
+  } catch (error) {
+    await sqlite.close();
+    throw error;
+  }
 }
 
-function storeOf(db: Database, blobs: Blobs, dataDir: string, unlock: () => void): Store {
-  const own = repositories(db);
+async function openShared(
+  dataDir: string,
+  unlock: () => void,
+  url: string,
+  cacheBytes: number,
+): Promise<Store> {
+  const postgres = await openPostgres(url);
+  const { db } = postgres;
+  try {
+    await migrate(db, postgres.schema);
+    const blobs = createSharedBlobs(db, await openBlobCache(join(dataDir, 'cache'), cacheBytes));
+    return storeOf({
+      db,
+      blobs,
+      sweep: (hashes) => blobs.sweep(hashes),
+      dataDir,
+      close: () => postgres.close().finally(unlock),
+    });
+  } catch (error) {
+    await postgres.close();
+    throw error;
+  }
+}
+
+interface StoreParts {
+  readonly db: Database;
+  readonly blobs: Blobs;
+  readonly sweep: (hashes: readonly string[]) => Promise<number>;
+  readonly dataDir: string;
+  readonly close: () => Promise<void>;
+}
+
+function storeOf({ db, blobs, sweep, dataDir, close }: StoreParts): Store {
   let closing: Promise<void> | undefined;
   return {
-    ...own,
+    ...repositories(db),
     dataDir,
     blobs,
     transaction: (work) => db.transaction().execute((tx) => work(repositories(tx))),
     async sweepBlobs(hashes) {
-      const referenced = (some: readonly string[]): Promise<Set<string>> => own.versions.referenced(some);
-      if (hashes !== undefined) return blobs.sweep(hashes, referenced);
+      if (hashes !== undefined) return sweep(hashes);
       let swept = 0;
-      for await (const some of blobs.list()) swept += await blobs.sweep(some, referenced);
+      for await (const some of blobs.list()) swept += await sweep(some);
       return swept;
     },
-    close: () =>
-      // One connection, first come first served: an empty turn comes after all that was asked before.
-      (closing ??= db
-        .connection()
-        .execute(() => Promise.resolve())
-        .then(() => db.destroy())
-        .finally(unlock)),
+    close: () => (closing ??= close()),
   };
 }
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { chunks, type Database } from './database.ts';
+import { chunks, lock, type Database } from './database.ts';
 import type { UsageQuery } from './types.ts';
 
 export const MINUTE_MS = 60_000;
@@ -73,7 +73,8 @@ export function usageRepository(db: Database): UsageRepository {
     async add(counts) {
       if (counts.length === 0) return;
       await inTransaction(db, async (tx) => {
-        for (const some of chunks(counts))
+        // In one order, so that two hosts that write the same rows don't wait for each other.
+        for (const some of chunks(counts.toSorted(byKey)))
           await insert(
             tx,
             some.map((count) => ({ ...count, spanMs: MINUTE_MS })),
@@ -106,6 +107,8 @@ export function usageRepository(db: Database): UsageRepository {
     async age(now) {
       const before = now - MINUTES_KEPT_MS - ((now - MINUTES_KEPT_MS) % HOUR_MS);
       await inTransaction(db, async (tx) => {
+        // Two hosts that fold the same minutes would count them twice.
+        await lock(tx, 'usage-age');
         const hour = sql<number>`time - time % ${sql.lit(HOUR_MS)}`;
         const old = await tx
           .selectFrom('usage')
@@ -142,6 +145,10 @@ export function usageRepository(db: Database): UsageRepository {
     },
   };
 }
+
+const keyOf = ({ accountId, lambdaId, time, outcome }: UsageCount): string =>
+  `${accountId} ${lambdaId} ${time} ${outcome}`;
+const byKey = (one: UsageCount, other: UsageCount): number => (keyOf(one) < keyOf(other) ? -1 : 1);
 
 /** A repository may already stand inside a transaction; SQLite has none within another. */
 function inTransaction(db: Database, work: (tx: Database) => Promise<void>): Promise<void> {

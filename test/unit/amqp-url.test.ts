@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { backoffMs } from '../../src/amqp/connection.ts';
-import { DEFAULT_AMQP_URL, maskUrl, parseBrokerUrl } from '../../src/amqp/url.ts';
+import { DEFAULT_AMQP_URL, parseBrokerUrl } from '../../src/amqp/url.ts';
+import { maskUrl } from '../../src/config/mask-url.ts';
 
 test('the default URL: local broker, 20 attempts, at most 10 seconds apart, no heartbeat', () => {
   const { hostname, port, username, password, vhost, connectionAttempts, retryDelayMs, heartbeatS } =
