@@ -31,7 +31,9 @@ class Tree {
   readonly #token: string;
 
   static async start(path: string): Promise<Tree> {
-    const from = (await import(pathToFileURL(resolve(path, 'bench/product.ts')).href)) as typeof import('./product.ts');
+    const from = (await import(
+      pathToFileURL(resolve(path, 'bench/product.ts')).href
+    )) as typeof import('./product.ts');
     const product = await from.startProduct();
     const { token, api } = await product.account();
     const lambdaId = await from.deploy(api, from.ECHO);
@@ -96,7 +98,8 @@ function runnersUs(host: number): number {
     }
   }
   const isBelow = (pid: number): boolean => {
-    for (let at = parents.get(pid); at !== undefined && at > 0; at = parents.get(at)) if (at === host) return true;
+    for (let at = parents.get(pid); at !== undefined && at > 0; at = parents.get(at))
+      if (at === host) return true;
     return false;
   };
   let us = 0;
@@ -104,11 +107,13 @@ function runnersUs(host: number): number {
   return us;
 }
 
-const sum = (threads: Map<number, number>): number => [...threads.values()].reduce((total, us) => total + us, 0);
+const sum = (threads: Map<number, number>): number =>
+  [...threads.values()].reduce((total, us) => total + us, 0);
 
 const trees: Tree[] = [];
 try {
-  for (const path of process.argv.length > 2 ? process.argv.slice(2) : ['.']) trees.push(await Tree.start(path));
+  for (const path of process.argv.length > 2 ? process.argv.slice(2) : ['.'])
+    trees.push(await Tree.start(path));
   for (const tree of trees) await tree.run(2);
   for (let turn = 1; turn <= TURNS; turn += 1) {
     for (const tree of trees) tree.turns.push(await tree.run(SECONDS));

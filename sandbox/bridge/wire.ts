@@ -1,6 +1,6 @@
 /**
- * What runner and guest say to each other. There is one function each way: the guest's `deliver(count, text, apart)`
- * and the runner's `post(index, text, apart)`. An item is four numbers (type, id, length of its head, length of its
+ * What runner and guest say to each other. There is one function each way, besides a question about host names: the
+ * guest's `deliver(count, text, apart)` and the runner's `post(index, text, apart)`. An item is four numbers (type, id, length of its head, length of its
  * body) and two texts; all texts of a batch are joined into one, because one string crosses between isolates as a copy
  * of its bytes, while an array of strings is serialised value by value: that was a third of the runner's main thread.
  * The numbers of what is delivered stand in shared memory (`Inbox`). Those of what is posted are text, too: the runner
@@ -23,6 +23,9 @@ export const isApart = (body: Body): boolean => typeof body !== 'string' || body
 export type Deliver = (count: number, text: string, apart?: readonly Body[]) => void;
 /** The guest's way out: the items' numbers, each followed by a comma. */
 export type Post = (index: string, text: string, apart?: readonly Body[]) => void;
+
+/** The guest's question for a host name (sandbox/bridge/domain.ts); the one call that is answered at once. */
+export type DomainToAscii = (domain: string) => string;
 
 /** Items that the runner delivers. */
 export const ToGuest = {

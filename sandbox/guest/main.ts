@@ -8,6 +8,7 @@ import {
   ToGuest,
   type Body,
   type Deliver,
+  type DomainToAscii,
   type GuestSettings,
   type Post,
 } from '../bridge/wire.ts';
@@ -37,6 +38,7 @@ type LambdaFunction = (modules: Modules) => Readonly<Record<string, unknown>>;
 
 export function boot(
   post: Post,
+  domainToAscii: DomainToAscii,
   shared: ArrayBuffer,
   settingsText: string,
   seed: Uint8Array,
@@ -54,7 +56,14 @@ export function boot(
     log.write('error', `Uncaught: ${show(error)}`, undefined, invocations.requestId(current.id()));
   };
   const timers = createTimerQueue(outbox, current, report);
-  const platform = installPlatform(globalThis, { timers, random, bridge, current, report });
+  const platform = installPlatform(globalThis, {
+    timers,
+    random,
+    bridge,
+    domainToAscii,
+    current,
+    report,
+  });
   const invocations = createInvocations(outbox, platform, limits, (id) => bridge.invocationEnded(id));
   let lambda: Lambda | undefined;
 

@@ -1,4 +1,5 @@
 import type { Platform, LambdaSignal } from '../sdk/core/platform.ts';
+import type { DomainToAscii } from '../bridge/wire.ts';
 import type { BridgeCalls } from './bridge-calls.ts';
 import type { Current } from './current.ts';
 import { DateNow } from './primordials.ts';
@@ -14,12 +15,14 @@ export function installPlatform(
     readonly timers: TimerQueue;
     readonly random: Random;
     readonly bridge: BridgeCalls;
+    readonly domainToAscii: DomainToAscii;
     readonly current: Current;
     readonly report: (error: unknown) => void;
   },
 ): Platform {
   const host: WebHost = {
     now: DateNow,
+    domainToASCII: parts.domainToAscii,
     randomBytes: (length) => parts.random.bytes(length),
     setTimer: (callback, delayMs, repeat) => parts.timers.set(callback, delayMs, repeat),
     clearTimer: (id) => parts.timers.clear(id),

@@ -1,6 +1,7 @@
 import type IsolatedVm from 'isolated-vm';
 import { randomBytes } from 'node:crypto';
 import type { Load } from '../../src/protocol/messages.ts';
+import { acceptDomain } from '../bridge/domain.ts';
 import { LAMBDA_SCRIPT, type GuestSettings } from '../bridge/wire.ts';
 import type { Ivm } from './addon.ts';
 import { bootFunction, type GuestCode } from './guest-code.ts';
@@ -40,6 +41,7 @@ export async function bootGuest(
     undefined,
     [
       new ivm.Callback(options.post, { ignored: true }),
+      new ivm.Callback(acceptDomain),
       new ivm.ExternalCopy(options.memory).copyInto({ release: true }),
       JSON.stringify(guestSettings(options.load)),
       new ivm.ExternalCopy(new Uint8Array(randomBytes(SEED_BYTES))).copyInto({ release: true }),

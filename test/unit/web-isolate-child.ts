@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import ivm from 'isolated-vm';
+import { acceptDomain } from '../../sandbox/bridge/domain.ts';
 import { webBundleOptions } from '../../sandbox/guest/web/bundle.ts';
 
 export interface ChildRequest {
@@ -26,6 +27,7 @@ const reported = [];
 const host = {
   now: () => $1.applySync(undefined, []),
   randomBytes: (length) => new Uint8Array($2.applySync(undefined, [length], { result: { copy: true } })),
+  domainToASCII: (domain) => $5.applySync(undefined, [domain]),
   setTimer(callback, delayMs, repeat) {
     const id = ++lastId;
     timers.set(id, { callback, repeat });
@@ -104,6 +106,7 @@ async function newGuest(): Promise<Guest> {
       timers.set(id, repeat ? setInterval(run, delayMs) : setTimeout(run, delayMs));
     },
     (id: number) => clearTimeout(timers.get(id)),
+    acceptDomain,
   ].map((callback) => new ivm.Reference(callback));
   const fire: unknown = await context.evalClosure(HOST, [web.derefInto(), ...callbacks], {
     result: { reference: true },

@@ -46,6 +46,8 @@ export interface WebHost {
   now(): number;
   /** `length` bytes, at most 65536 a call, from a cryptographic source. */
   randomBytes(length: number): Uint8Array;
+  /** A host name outside ASCII, or with labels in Punycode, as DNS has it (UTS #46, as the URL standard asks for it); empty where it is invalid. */
+  domainToASCII(domain: string): string;
   /**
    * Runs `callback` after `delayMs` (whole, 0 to 2^31-1), once or again and again; gives a positive id. A throw
    * from the callback is the host's to report. Callbacks of one delay run in the order they were set.
