@@ -1,0 +1,70 @@
+/** What a host holds: memory, descriptors, processes, timers, files. */
+import { readdir } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { TestHost } from '../host.ts';
+
+export const HELD = [
+  'residentMb',
+  'heapMb',
+  'descriptors',
+  'children',
+  'descendants',
+  'timers',
+  'temporaryFiles',
+  'dataFiles',
+] as const;
+export type Held = Readonly<Record<(typeof HELD)[number], number>>;
+
+const LOOK_EVERY_MS = 1_000;
+
+/** The least of several looks: garbage, a runner on its way out and an idle connection are not held. */
+export async function heldBy(host: TestHost, temporary: string, looks: number): Promise<Held> {
+  let least = await look(host, temporary);
+  for (let left = looks - 1; left > 0; left -= 1) {
+    await pause(LOOK_EVERY_MS);
+    const now = await look(host, temporary);
+    least = Object.fromEntries(HELD.map((key) => [key, Math.min(least[key], now[key])])) as Held;
+  }
+  return least;
+}
+
+async function look(host: TestHost, temporary: string): Promise<Held> {
+  const pid = host.process.pid!;
+  const metrics = (await host.operator.getMetrics()).text;
+  const metric = (name: string): number =>
+    Number(
+      metrics
+        .split('\n')
+        .find((line) => line.startsWith(`${name} `))
+        ?.split(' ')[1] ?? 0,
+    );
+  const count = async (dir: string): Promise<number> =>
+    (await readdir(dir, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).length;
+  return {
+    residentMb: Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024,
+    heapMb: metric('isolambda_host_nodejs_heap_size_used_bytes') / 1_048_576,
+    descriptors: readdirSync(`/proc/${pid}/fd`).length,
+    children: childrenOf(pid).length,
+    descendants: descendantsOf(pid),
+    timers: metric('isolambda_host_nodejs_active_resources{type="Timeout"}'),
+    temporaryFiles: await count(temporary),
+    dataFiles: await count(host.dataDir),
+  };
+}
+
+/** Of all threads: whichever of them started a process is its parent. */
+function childrenOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+    );
+  } catch {
+    // It ended meanwhile.
+    return [];
+  }
+}
+
+function descendantsOf(pid: number): number {
+  return childrenOf(pid).reduce((sum, child) => sum + 1 + descendantsOf(child), 0);
+}
