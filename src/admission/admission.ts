@@ -70,13 +70,22 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
     if (--admissionsUntilSweep <= 0) sweep(nowMs);
     const account = accountOf(deployment, nowMs);
     const lambda = lambdaOf(deployment, nowMs);
+    allow(deployment, account, lambda);
     const refused = rateRefusal(deployment, account, lambda, nowMs);
     if (refused) return refused;
-    if (hasRoom(deployment, account, lambda)) return enter(account, lambda, deployment);
+    if (account.hasRoom && lambda.hasRoom) return enter(account, lambda);
     return wait(deployment, account, lambda, deadlineMs, signal);
   }
 
-  function enter(account: Account, lambda: Gate, deployment: Deployment): Permit {
+  /** Where a quota was raised, those that wait come before whoever asks now. */
+  function allow({ limits }: Deployment, account: Account, lambda: Gate): void {
+    const raised = account.most < limits.account_concurrency || lambda.most < limits.concurrency;
+    account.most = limits.account_concurrency;
+    lambda.most = limits.concurrency;
+    if (raised) account.queue.drain(() => account.hasRoom);
+  }
+
+  function enter(account: Account, lambda: Gate): Permit {
     account.inFlight += 1;
     lambda.inFlight += 1;
     let held = true;
@@ -86,8 +95,7 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
         held = false;
         account.inFlight -= 1;
         lambda.inFlight -= 1;
-        if (account.queue.length > 0)
-          account.queue.drain(() => account.inFlight < deployment.limits.account_concurrency);
+        account.queue.drain(() => account.hasRoom);
       },
     };
   }
@@ -123,8 +131,8 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
       const waiter: Waiter = {
         lambdaId: deployment.lambdaId,
         enter: () => {
-          if (!hasRoom(deployment, account, lambda)) return false;
-          settle(enter(account, lambda, deployment));
+          if (!account.hasRoom || !lambda.hasRoom) return false;
+          settle(enter(account, lambda));
           return true;
         },
       };
@@ -159,9 +167,6 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
 }
 
 const RETRY_SOON_MS = 1_000;
-
-const hasRoom = ({ limits }: Deployment, account: Gate, lambda: Gate): boolean =>
-  lambda.inFlight < limits.concurrency && account.inFlight < limits.account_concurrency;
 
 function rateRefusal(
   { limits }: Deployment,

@@ -11,8 +11,8 @@ export class TokenBucket {
   /** Takes a token: 0 when there was one, else the milliseconds until there is. A changed rate counts from now on. */
   take(rate: number, nowMs: number): number {
     this.#fill(rate, nowMs);
-    if (this.#tokens >= 1) {
-      this.#tokens -= 1;
+    if (this.#tokens >= ONE_TOKEN) {
+      this.#tokens = Math.max(0, this.#tokens - 1);
       return 0;
     }
     return ((1 - this.#tokens) / rate) * 1_000;
@@ -34,6 +34,9 @@ export class TokenBucket {
     this.#filledAtMs = nowMs;
   }
 }
+
+// Sums of fractions fall short of one by a hair: who waited as long as was said would be told to wait for picoseconds more.
+const ONE_TOKEN = 1 - 1e-6;
 
 // Twice the rate is filled within two seconds, at any rate above one a second; below it, the burst is one token.
 const FILLED_AFTER_MS = 120_000;

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { writeZip, type Entry } from '../../fixtures/broken/zip-writer.ts';
-import { parseConfig } from '../../src/archive/config-file.ts';
 import { readArchive } from '../../src/archive/intake.ts';
+import { area } from './runs.ts';
 
-/** Few by default; ISOLAMBDA_PROPERTY_RUNS=n for a long run. */
-const numRuns = Number(process.env.ISOLAMBDA_PROPERTY_RUNS ?? 300);
+const { holds } = area(4);
+
 const LIMITS = { archive_bytes: 100_000, unpacked_bytes: 20_000, archive_files: 20 };
 
 /** What holds for any bytes at all: an answer, never a throw; and nothing beyond the limits. */
@@ -71,14 +71,14 @@ const honest = fc.uniqueArray(
   }),
   {
     minLength: 1,
-    maxLength: 10,
+    maxLength: 5,
     selector: (item) => item.name,
   },
 );
 
 describe('intake holds for', () => {
   it('honest zips: every file comes back as it was', () => {
-    fc.assert(
+    holds(
       fc.property(honest, (entries) => {
         // A file may not stand where another has a folder; with an ending on every name none does.
         const result = judge(writeZip(entries));
@@ -95,18 +95,14 @@ describe('intake holds for', () => {
           entries.map((item) => [item.name, item.data]),
         );
       }),
-      { numRuns },
     );
   });
   it('zips whose headers say what they like', () => {
-    fc.assert(
-      fc.property(fc.array(entry, { maxLength: 6 }), (entries) => void judge(writeZip(entries))),
-      { numRuns },
-    );
+    holds(fc.property(fc.array(entry, { maxLength: 6 }), (entries) => void judge(writeZip(entries))));
   });
   it('honest zips with a few bytes changed, cut or added', () => {
     const change = fc.record({ at: fc.nat(), byte: fc.nat({ max: 255 }) });
-    fc.assert(
+    holds(
       fc.property(
         honest,
         fc.array(change, { minLength: 1, maxLength: 4 }),
@@ -118,7 +114,6 @@ describe('intake holds for', () => {
           judge(Buffer.concat([Buffer.alloc(cut), zip]));
         },
       ),
-      { numRuns },
     );
   });
   it('any bytes', () => {
@@ -134,74 +129,6 @@ describe('intake holds for', () => {
       fc.uint8Array({ maxLength: 40 }),
       signatures.map((text) => Buffer.from(text)),
     );
-    fc.assert(
-      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => void judge(Buffer.concat(pieces))),
-      { numRuns },
-    );
-  });
-});
-
-describe('lambda_config.yml holds for', () => {
-  it('whatever JSON can say, written as JSON', () => {
-    const tree = fc.dictionary(
-      fc.string({ maxLength: 10 }).filter((key) => key !== '__proto__' && key !== '<<'),
-      fc.jsonValue({ maxDepth: 4 }),
-      { maxKeys: 6 },
-    );
-    fc.assert(
-      fc.property(tree, (value) => {
-        const json = JSON.stringify(value);
-        const { config, problems } = parseConfig(Buffer.from(json));
-        // YAML's own limits: numbers that only JSON writes so, keys that are too long, prototypes further down.
-        if (problems.length > 0) return;
-        assert.deepEqual(config, JSON.parse(json));
-      }),
-      { numRuns },
-    );
-  });
-  it('any text: an answer, never a throw, and only what JSON can hold', () => {
-    const piece = fc.constantFrom(
-      'a: ',
-      'b:\n',
-      '  ',
-      '- ',
-      '&x ',
-      '*x',
-      '<<: ',
-      '!t ',
-      '!!map ',
-      '{',
-      '}',
-      '[',
-      ']',
-      ', ',
-      '"',
-      "'",
-      '|',
-      '>',
-      '---',
-      '\n',
-      '? ',
-      '#',
-      '%',
-      '.inf',
-      '1e9',
-      '~',
-      '__proto__',
-      '\t',
-      '\u0000',
-    );
-    const text = fc.oneof(
-      fc.string({ maxLength: 80, unit: 'binary' }),
-      fc.array(piece, { maxLength: 30 }).map((pieces) => pieces.join('')),
-    );
-    fc.assert(
-      fc.property(text, (source) => {
-        const { config, problems } = parseConfig(Buffer.from(source));
-        assert.ok(problems.every(({ line = 1, column = 1 }) => line >= 1 && column >= 1));
-        assert.deepEqual(JSON.parse(JSON.stringify(config)), config);
-      }),
-      { numRuns },
-    );
+    holds(fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => void judge(Buffer.concat(pieces))));
   });
 });

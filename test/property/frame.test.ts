@@ -4,8 +4,10 @@ import fc from 'fast-check';
 import { encodeFrame, FrameDecoder, FrameError, FrameType } from '../../src/protocol/frame.ts';
 import { FrameWriter } from '../../src/protocol/frame-writer.ts';
 import { parseRunnerHead, runnerFrameName } from '../../src/protocol/messages.ts';
+import { area } from './runs.ts';
 
-const numRuns = Number(process.env.ISOLAMBDA_PROPERTY_RUNS ?? 300);
+const { holds } = area(4);
+
 const u32 = fc.nat({ max: 0xffffffff });
 const frame = fc.record(
   {
@@ -20,7 +22,7 @@ const frame = fc.record(
 );
 
 test('frames come out as they went in, however the bytes are cut', () => {
-  fc.assert(
+  holds(
     fc.property(
       fc.array(frame, { maxLength: 5 }),
       fc.infiniteStream(fc.integer({ min: 1, max: 9_000 })),
@@ -42,7 +44,6 @@ test('frames come out as they went in, however the bytes are cut', () => {
         assert.equal(decoder.pendingBytes, 0);
       },
     ),
-    { numRuns },
   );
 });
 
@@ -57,7 +58,7 @@ const outgoing = fc.record({
 });
 
 test('a writer’s bytes are those of the frames one by one, and what was taken stays as it was', () => {
-  fc.assert(
+  holds(
     fc.property(fc.array(outgoing, { maxLength: 40 }), (frames) => {
       const writer = new FrameWriter();
       const taken: Uint8Array[] = [];
@@ -73,12 +74,11 @@ test('a writer’s bytes are those of the frames one by one, and what was taken 
       assert.equal(writer.empty, true);
       assert.ok(Buffer.concat(taken).equals(Buffer.concat(wanted)));
     }),
-    { numRuns: Math.ceil(numRuns / 3) },
   );
 });
 
 test('hostile bytes give frames or a FrameError, and never more is held than one frame may have', () => {
-  fc.assert(
+  holds(
     fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 20 }), (chunks) => {
       const decoder = new FrameDecoder(1_000);
       try {
@@ -91,7 +91,6 @@ test('hostile bytes give frames or a FrameError, and never more is held than one
         assert.ok(error instanceof FrameError, String(error));
       }
     }),
-    { numRuns: numRuns * 5 },
   );
 });
 
@@ -107,7 +106,7 @@ test('hostile heads give a message of the protocol or a FrameError', () => {
     'pong',
     'unloaded',
   ] as const;
-  fc.assert(
+  holds(
     fc.property(fc.constantFrom(...names), fc.oneof(fc.json(), fc.string()), (name, head) => {
       try {
         assert.equal(typeof parseRunnerHead(name, head), 'object');
@@ -115,7 +114,6 @@ test('hostile heads give a message of the protocol or a FrameError', () => {
         assert.ok(error instanceof FrameError, String(error));
       }
     }),
-    { numRuns: numRuns * 5 },
   );
 });
 

@@ -34,7 +34,7 @@ export function parseRoute(route: string): RoutePattern | string {
   const parameters: string[] = [];
   const shape: string[] = [];
   const sources: string[] = [];
-  for (const segment of segmentsOf(route)) {
+  for (const [index, segment] of segmentsOf(route).entries()) {
     if (!segment.includes('<') && !segment.includes('>')) {
       shape.push(segment);
       sources.push(escape(segment));
@@ -54,9 +54,14 @@ export function parseRoute(route: string): RoutePattern | string {
     }
     parameters.push(name);
     shape.push(`<${type}>`);
-    sources.push(`(?:${source})`);
+    sources.push(`(?<${groupOf(index)}>${source})`);
   }
-  const whole = new RegExp(`^/${sources.join('/')}/?$`);
+  let whole: RegExp;
+  try {
+    whole = new RegExp(`^/${sources.join('/')}/?$`);
+  } catch (thrown) {
+    return `its regular expressions do not go together: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
+  }
   return {
     parameters,
     shape: `/${shape.join('/')}`.replace(/(.)\/$/, '$1'),
@@ -64,6 +69,9 @@ export function parseRoute(route: string): RoutePattern | string {
     matches: (path) => whole.test(path),
   };
 }
+
+/** As the lambda's own router names them (sandbox/sdk/core/routes.ts): what compiles here compiles there. */
+const groupOf = (index: number): string => `isolambda_${index}`;
 
 /** Python spells named groups `(?P<name>`, and Sanic drops anchors, for the whole segment must match anyway. */
 const fromPython = (source: string): string =>
