@@ -78,7 +78,12 @@ async function end(child: ChildProcess): Promise<void> {
   await exit;
 }
 
-async function load(url: string, queue: string, calls: number, inFlight: number): Promise<EchoFigures> {
+export async function load(
+  url: string,
+  queue: string,
+  calls: number,
+  inFlight: number,
+): Promise<EchoFigures> {
   const child = spawn(
     process.execPath,
     [script('./amqp-load.ts'), url, queue, String(calls), String(inFlight)],

@@ -60,7 +60,6 @@ export class RpcClient {
   readonly #unsent = new Set<Call>();
   #link: BrokerLink | undefined;
   #channel: Channel | undefined;
-  #touch: () => void = () => undefined;
   #closed = false;
 
   /** Connects on the first call, or by `connect`. Throws IsolambdaError `configuration` for a URL that cannot work. */
@@ -175,6 +174,7 @@ export class RpcClient {
 
   async #attach(model: ChannelModel, fail: (error: Error) => void): Promise<void> {
     const channel = await model.createChannel();
+    batchWrites(model, channel);
     channel.on('error', fail);
     channel.on('close', () => {
       if (this.#channel === channel) this.#channel = undefined;
@@ -194,7 +194,6 @@ export class RpcClient {
       { noAck: true },
     );
     this.#channel = channel;
-    this.#touch = batchWrites(model);
     const unsent = [...this.#unsent];
     this.#unsent.clear();
     for (const call of unsent) this.#send(channel, call);
@@ -220,7 +219,6 @@ export class RpcClient {
         timestamp: Math.floor(nowMs / 1_000),
         ...(call.headers === undefined ? {} : { headers: call.headers }),
       });
-      this.#touch();
     } catch (error) {
       // AMQP cannot hold such headers or properties. Any other error: the channel has closed, and the next one takes it.
       if (error instanceof TypeError || error instanceof RangeError)

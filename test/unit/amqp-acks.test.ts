@@ -39,7 +39,7 @@ class Tags {
 
 test('a contiguous group is one frame', () => {
   const tags = new Tags(5);
-  const window = new AckWindow(tags);
+  const window = new AckWindow(tags, 400);
   for (const tag of [3, 1, 2, 4]) window.settle(tag, 'ack');
   window.flush();
   assert.deepEqual(tags.frames, ['ack <=4']);
@@ -47,7 +47,7 @@ test('a contiguous group is one frame', () => {
 
 test('beyond a gap each goes by itself, and the gap is closed by one frame that names an open tag', () => {
   const tags = new Tags(5);
-  const window = new AckWindow(tags);
+  const window = new AckWindow(tags, 400);
   for (const tag of [2, 3]) window.settle(tag, 'ack');
   window.flush();
   for (const tag of [1, 4]) window.settle(tag, 'ack');
@@ -59,7 +59,7 @@ test('beyond a gap each goes by itself, and the gap is closed by one frame that 
 
 test('a rejection is never swept up by an acknowledgement', () => {
   const tags = new Tags(3);
-  const window = new AckWindow(tags);
+  const window = new AckWindow(tags, 400);
   window.settle(1, 'ack');
   window.settle(2, 'reject');
   window.settle(3, 'ack');
@@ -69,37 +69,68 @@ test('a rejection is never swept up by an acknowledgement', () => {
 
 test('a tag that needs no verdict does not hold up the others', () => {
   const tags = new Tags(3);
-  const window = new AckWindow(tags);
+  const window = new AckWindow(tags, 400);
   window.skip(1);
   for (const tag of [2, 3]) window.settle(tag, 'ack');
   window.flush();
   assert.deepEqual(tags.frames, ['ack <=3']);
 });
 
-test('a turn of the event loop is one flush', async () => {
-  const tags = new Tags(3);
-  const window = new AckWindow(tags);
-  for (const tag of [1, 2, 3]) window.settle(tag, 'ack');
+test('an acknowledgement waits for others: until they are more than an eighth of the prefetch, or for 5 ms', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setImmediate'] });
+  const tags = new Tags(8);
+  const window = new AckWindow(tags, 16);
+  window.settle(1, 'ack');
+  window.settle(2, 'ack');
+  t.mock.timers.tick(4);
   assert.deepEqual(tags.frames, []);
-  await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual(tags.frames, ['ack <=3']);
+  t.mock.timers.tick(1);
+  assert.deepEqual(tags.frames, ['ack <=2']);
+  for (const tag of [3, 4, 5]) window.settle(tag, 'ack');
+  assert.deepEqual(tags.frames, ['ack <=2'], 'not before the turn has ended');
+  t.mock.timers.tick(0);
+  assert.deepEqual(tags.frames, ['ack <=2', 'ack <=5']);
+  t.mock.timers.tick(100);
+  assert.equal(tags.frames.length, 2);
+  window.settle(6, 'ack');
+  t.mock.timers.tick(4);
+  assert.equal(tags.frames.length, 2);
+  t.mock.timers.tick(1);
+  assert.deepEqual(tags.frames.at(-1), 'ack <=6');
+});
+
+test('a rejection goes at the end of the turn, and what waits goes with it; so does all where the prefetch is small', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setImmediate'] });
+  const tags = new Tags(3);
+  const window = new AckWindow(tags, 400);
+  window.settle(1, 'ack');
+  window.settle(2, 'requeue');
+  t.mock.timers.tick(0);
+  assert.deepEqual(tags.frames, ['ack <=1', 'nack 2 true']);
+  const few = new Tags(1);
+  new AckWindow(few, 7).settle(1, 'ack');
+  t.mock.timers.tick(0);
+  assert.deepEqual(few.frames, ['ack <=1']);
 });
 
 test('after the channel is gone nothing is sent, and a channel that closes meanwhile does not throw', () => {
   const tags = new Tags(2);
-  const window = new AckWindow(tags);
+  const window = new AckWindow(tags, 400);
   window.settle(1, 'ack');
   window.close();
   window.flush();
   window.settle(2, 'ack');
   window.flush();
   assert.deepEqual(tags.frames, []);
-  const closed = new AckWindow({
-    ack: () => {
-      throw new Error('Channel closed');
+  const closed = new AckWindow(
+    {
+      ack: () => {
+        throw new Error('Channel closed');
+      },
+      nack: () => undefined,
     },
-    nack: () => undefined,
-  });
+    400,
+  );
   closed.settle(1, 'ack');
   closed.flush();
   assert.equal(closed.closed, true);
@@ -120,7 +151,7 @@ test('property: in any order, every tag gets its own verdict exactly once, and n
   fc.assert(
     fc.property(plan, ({ verdicts, order, flushAfter }) => {
       const tags = new Tags(order.length);
-      const window = new AckWindow(tags);
+      const window = new AckWindow(tags, 400);
       order.forEach((tag, i) => {
         window.settle(tag, verdicts[tag - 1] ?? 'ack');
         if (flushAfter[i]) window.flush();

@@ -5,9 +5,15 @@ export type Verdict = 'ack' | 'reject' | 'requeue';
 /** The next flush sends the verdict; `sent`: done out of turn, before an earlier tag. */
 type State = Verdict | 'sent';
 
+/** An acknowledgement that goes alone costs the broker and us as much as a reply does: it may wait so long for others. */
+const HOLD_MS = 5;
+/** Of the messages that the broker hands over: with an eighth of them waiting for nothing but this, none of it starves. */
+const HELD_SHARE = 1 / 8;
+
 /**
- * Verdicts on the deliveries of one channel, sent in groups: what piled up within a turn of the event loop goes as
- * one acknowledgement of "all up to", as far as it is contiguous, and one by one beyond a gap.
+ * Verdicts on the deliveries of one channel, sent in groups: what piled up goes as one acknowledgement of "all up to", as
+ * far as it is contiguous, and one by one beyond a gap. Acknowledgements wait for others a few milliseconds, or until they are an
+ * eighth of the prefetch; a rejection goes at the end of the turn. A crash meanwhile has their messages delivered again.
  */
 export class AckWindow {
   readonly #channel: Pick<Channel, 'ack' | 'nack'>;
@@ -15,19 +21,21 @@ export class AckWindow {
   /** The least tag without a verdict sent. Tags of a channel begin with 1 and have no gaps. */
   #low = 1;
   #fresh: number[] = [];
+  readonly #mostHeld: number;
+  #timer: NodeJS.Timeout | undefined;
   #scheduled = false;
   #closed = false;
-  readonly #touch: () => void;
 
-  /** `touch` runs before frames are written, so that the writes of a turn can be put together. */
-  constructor(channel: Pick<Channel, 'ack' | 'nack'>, touch: () => void = () => undefined) {
+  /** `prefetch`: deliveries that may be open at once. */
+  constructor(channel: Pick<Channel, 'ack' | 'nack'>, prefetch: number) {
     this.#channel = channel;
-    this.#touch = touch;
+    this.#mostHeld = Math.floor(prefetch * HELD_SHARE);
   }
 
   /** The channel is gone: the broker has taken every open delivery back, and its tags mean nothing now. */
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#timer);
     this.#states.clear();
     this.#fresh = [];
   }
@@ -40,6 +48,10 @@ export class AckWindow {
     if (this.#closed) return;
     this.#states.set(tag, verdict);
     this.#fresh.push(tag);
+    if (verdict === 'ack' && this.#fresh.length <= this.#mostHeld) {
+      this.#timer ??= setTimeout(() => this.flush(), HOLD_MS);
+      return;
+    }
     if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(() => {
@@ -57,11 +69,12 @@ export class AckWindow {
 
   /** Sends every verdict that waits. */
   flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     if (this.#closed || this.#fresh.length === 0) return;
     const fresh = this.#fresh;
     this.#fresh = [];
     try {
-      this.#touch();
       this.#sendPrefix();
       for (const tag of fresh) {
         const verdict = this.#states.get(tag);

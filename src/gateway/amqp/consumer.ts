@@ -60,7 +60,8 @@ export class Consumer {
   async attach(model: ChannelModel, fail: (error: Error) => void): Promise<void> {
     const { queue, prefetch, log } = this.#options;
     const channel = await model.createChannel();
-    const window = new AckWindow(channel, batchWrites(model));
+    batchWrites(model, channel);
+    const window = new AckWindow(channel, prefetch);
     channel.on('error', fail);
     channel.on('close', () => {
       window.close();

@@ -207,15 +207,19 @@ export class Dispatcher {
 
   #forget(job: Job): void {
     this.#jobs.delete(job);
-    if (this.#jobs.size > 0) return;
-    clearInterval(this.#sweep);
-    this.#sweep = undefined;
+    if (this.#jobs.size > 0 || this.#onEmpty.length === 0) return;
     const empty = this.#onEmpty;
     this.#onEmpty = [];
     for (const resolve of empty) resolve();
   }
 
   #sweepDeadlines(): void {
+    // Not at the last job's end: where one comes after the other, a timer would be made for each.
+    if (this.#jobs.size === 0) {
+      clearInterval(this.#sweep);
+      this.#sweep = undefined;
+      return;
+    }
     const nowMs = this.#options.now();
     for (const job of this.#jobs) {
       if (nowMs < job.deadlineMs) continue;

@@ -29,7 +29,6 @@ const MAX_STRIKES = 2;
  */
 export class Publisher {
   #channel: ConfirmChannel | undefined;
-  #touch: () => void = () => undefined;
   #pending: Entry[] = [];
   /** Sent on a channel that closed, in their order. */
   #lost: Entry[] = [];
@@ -58,6 +57,7 @@ export class Publisher {
   /** `setup` of the publishing link. */
   async attach(model: ChannelModel, fail: (error: Error) => void): Promise<void> {
     const channel = await model.createConfirmChannel();
+    batchWrites(model, channel);
     channel.on('error', fail);
     channel.on('close', () => {
       if (this.#channel !== channel) return;
@@ -65,7 +65,6 @@ export class Publisher {
       fail(new Error('publishing channel closed'));
     });
     this.#channel = channel;
-    this.#touch = batchWrites(model);
     this.#pump();
   }
 
@@ -127,7 +126,6 @@ export class Publisher {
         } else if (error.message === 'message nacked') this.#nacked(entry);
         else this.#lost.push(entry);
       });
-      this.#touch();
     } catch (error) {
       this.#inFlight--;
       this.#suspectInFlight = false;
