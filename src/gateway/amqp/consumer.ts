@@ -125,7 +125,7 @@ export class Consumer {
   /** What is left when the grace time is over. */
   abandon(): void {
     const { dispatcher, responder } = this.#options;
-    for (const job of dispatcher.abandon(new Error('the host is shutting down')))
+    for (const job of dispatcher.abandon())
       if (this.#mode === 'giveBack') this.#giveBack(job);
       else responder.answer(job, draining(), 'ack');
   }

@@ -110,10 +110,10 @@ export class Dispatcher {
   }
 
   /** The grace time is over: ends what runs; returns it, for the caller to answer or give back. */
-  abandon(reason: Error): Job[] {
+  abandon(): Job[] {
     const left = [...this.#jobs].filter((job) => !job.answered);
     for (const job of left) {
-      job.abort(reason);
+      job.abort();
       if (job.running) this.#leave(job);
       this.#forget(job);
     }
@@ -224,8 +224,7 @@ export class Dispatcher {
     for (const job of this.#jobs) {
       if (nowMs < job.deadlineMs) continue;
       if (!job.running) this.#finish(job, expired(job), 'ack');
-      else if (nowMs < job.deadlineMs + OVERRUN_MS)
-        job.abort(new Error('the deadline of the request has passed'));
+      else if (nowMs < job.deadlineMs + OVERRUN_MS) job.abort();
       else this.#end(job, expired(job));
     }
   }

@@ -1,5 +1,5 @@
 import { formatTraceparent, parseTraceparent, type Tracer } from './trace.ts';
-import type { Serve, ServeRequest } from './types.ts';
+import type { Serve } from './types.ts';
 
 /** `serve` with a span `invoke` around it, below the consumer's; the handler's `traceparent` names this span. */
 export function withInvokeSpan(tracer: Tracer | undefined, serve: Serve): Serve {
@@ -8,30 +8,12 @@ export function withInvokeSpan(tracer: Tracer | undefined, serve: Serve): Serve 
     const span = tracer.start('invoke', 'internal', parseTraceparent(request.head.traceparent));
     let failed: string | undefined = 'internal';
     try {
-      const outcome = await serve(new Traced(request, formatTraceparent(span.context)));
+      const traceparent = formatTraceparent(span.context);
+      const outcome = await serve({ ...request, head: { ...request.head, traceparent } });
       failed = outcome.kind === 'reply' ? undefined : outcome.kind;
       return outcome;
     } finally {
       span.end(failed);
     }
   };
-}
-
-class Traced implements ServeRequest {
-  readonly head: ServeRequest['head'];
-  readonly #request: ServeRequest;
-
-  constructor(request: ServeRequest, traceparent: string) {
-    this.head = { ...request.head, traceparent };
-    this.#request = request;
-  }
-
-  get body(): Uint8Array {
-    return this.#request.body;
-  }
-
-  // Made on first use, which spreading would be.
-  get signal(): AbortSignal {
-    return this.#request.signal;
-  }
 }

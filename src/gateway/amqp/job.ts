@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { LightSignal } from '../../protocol/caller-signal.ts';
 import { failure, type Failure } from '../../protocol/outcome.ts';
 import type { AckWindow, Delivered, Verdict } from './acks.ts';
 import { plainHeaders } from './headers.ts';
@@ -45,7 +46,7 @@ export class Job {
   #window: AckWindow | undefined;
   #tag: number;
   #message: Delivered | undefined;
-  #abort: AbortController | undefined;
+  #signal = new LightSignal();
 
   constructor(message: Delivered, window: AckWindow | undefined, nowMs: number, timeoutMs: number) {
     const { replyTo, correlationId } = message.properties as { replyTo?: unknown; correlationId?: unknown };
@@ -66,18 +67,14 @@ export class Job {
     return text(this.#message?.properties.contentEncoding);
   }
 
-  get signal(): AbortSignal {
-    return (this.#abort ??= new AbortController()).signal;
-  }
-
-  /** Ends the signal, where anybody has asked for it; and for those that ask later. */
-  abort(reason: Error): void {
-    (this.#abort ??= new AbortController()).abort(reason);
+  /** Tells its handler to end. */
+  abort(): void {
+    this.#signal.abort();
   }
 
   /** A retry must not find the signal of the first try ended. */
   rearm(): void {
-    this.#abort = undefined;
+    this.#signal = new LightSignal();
   }
 
   /** Tells the broker what becomes of the message, which is then let go. */
@@ -119,24 +116,7 @@ export class Job {
       // A second try may find what the first has left: the handler is told.
       redelivered: message.fields.redelivered || this.kills > 0,
     };
-    return new Request(head, body, this);
-  }
-}
-
-class Request implements ServeRequest {
-  readonly head: RequestHead;
-  readonly body: Uint8Array;
-  readonly #job: Job;
-
-  constructor(head: RequestHead, body: Uint8Array, job: Job) {
-    this.head = head;
-    this.body = body;
-    this.#job = job;
-  }
-
-  // A signal costs as much as the rest of a small request: it is made for those who ask.
-  get signal(): AbortSignal {
-    return this.#job.signal;
+    return { head, body, signal: this.#signal };
   }
 }
 

@@ -1,3 +1,4 @@
+import type { CallerSignal } from '../../protocol/caller-signal.ts';
 import type { RpcHead } from '../../protocol/invocation.ts';
 import type { Outcome } from '../../protocol/outcome.ts';
 import type { Logger } from '../../telemetry/log.ts';
@@ -13,8 +14,8 @@ export interface ServeRequest {
   readonly head: RequestHead;
   /** As it came, but for its content encoding; the guest decodes it by `head.contentType`. */
   readonly body: Uint8Array;
-  /** Aborts at the deadline, and when the grace time of a stop has run out. Made on first use. */
-  readonly signal: AbortSignal;
+  /** Aborts at the deadline, and when the grace time of a stop has run out. */
+  readonly signal: CallerSignal;
 }
 
 /** Runs one request. Should not reject: a rejection is logged and answered as `internal`. */

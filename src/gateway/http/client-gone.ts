@@ -1,23 +1,12 @@
 import type { ServerResponse } from 'node:http';
+import { LightSignal } from '../../protocol/caller-signal.ts';
 
-/** Aborts when the client closes its connection before it has the reply. Has room for one listener: the call that runs. */
-export class ClientGone {
-  aborted = false;
-  #listener: (() => void) | undefined;
-
+/** Aborts when the client closes its connection before it has the reply. */
+export class ClientGone extends LightSignal {
   constructor(response: ServerResponse) {
+    super();
     response.on('close', () => {
-      if (response.writableFinished) return;
-      this.aborted = true;
-      this.#listener?.();
+      if (!response.writableFinished) this.abort();
     });
-  }
-
-  addEventListener(_type: 'abort', listener: () => void): void {
-    this.#listener = listener;
-  }
-
-  removeEventListener(_type: 'abort', listener: () => void): void {
-    if (this.#listener === listener) this.#listener = undefined;
   }
 }
