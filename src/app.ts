@@ -1,11 +1,13 @@
 /** The host: every part made once and given to those that need it. `startHost` is the whole product in one process. */
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { AddressInfo } from 'node:net';
 import { createAdmission } from './admission/admission.ts';
 import { managementApi } from './api/management-api.ts';
 import { createBuilder } from './archive/builder.ts';
 import type { Config } from './config/config.ts';
+import { compareConfigs, withReloadable, type Reloaded } from './config/reload.ts';
 import { VERSION } from './config/version.ts';
 import { createDeployer } from './deploy/deployer.ts';
 import { installErrorHandler } from './gateway/http/errors.ts';
@@ -36,6 +38,8 @@ export interface HostOptions {
 export interface Host {
   /** `http://127.0.0.1:8080` */
   readonly origin: string;
+  /** Takes over what of a new configuration can change while the host runs; throws IsolambdaError or ConfigError where it is refused as a whole. */
+  reload(config: Config): Reloaded;
   /** Finishes what is in flight within the grace time, then ends every process and file; idempotent. */
   close(): Promise<void>;
 }
@@ -46,6 +50,12 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
   const dataDir = resolve(config.dataDir);
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const undo: (() => Promise<unknown>)[] = [];
+  let graceEndsMs: number | undefined;
+  /** `onShutdown` of the lambdas gets a moment, however long the requests took. */
+  const graceLeftMs = (): number =>
+    graceEndsMs === undefined
+      ? config.shutdownGraceMs
+      : Math.max(LEAST_GRACE_MS, graceEndsMs - performance.now());
   const owned = <T>(part: T, end: (part: T) => Promise<unknown>): T => {
     undo.push(() => end(part));
     return part;
@@ -79,7 +89,7 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
     const builder = owned(createBuilder({ config, log, imageDir: join(dataDir, 'builder') }), (part) =>
       part.close(),
     );
-    const pool = owned(createPool({ config, services, log }), (part) => part.close(config.shutdownGraceMs));
+    const pool = owned(createPool({ config, services, log }), (part) => part.close(graceLeftMs()));
     await pool.start();
     const deployer = owned(createDeployer({ store, registry, builder, pool, config, log }), (part) =>
       part.close(),
@@ -144,18 +154,28 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
       pool.jail.kind === 'none' ? `runners are not jailed: ${pool.jail.reason}` : 'ready',
     );
 
+    let inForce = config;
     let closing: Promise<void> | undefined;
     return {
       origin,
+      reload(changed) {
+        const reloaded = compareConfigs(inForce, changed);
+        inForce = withReloadable(inForce, changed);
+        log.level = inForce.logLevel;
+        clients.reconfigure(inForce.services);
+        registry.reconfigure(inForce);
+        return reloaded;
+      },
       close: () =>
         (closing ??= (async () => {
           draining = true;
           await rm(hostFile, { force: true });
-          await deployer.close();
+          await pause(config.shutdownDelayMs);
+          graceEndsMs = performance.now() + config.shutdownGraceMs;
           // New connections are refused from here on; what came in is served, up to the grace time.
           await withinMs(
             config.shutdownGraceMs,
-            Promise.all([app.close(), queues?.stop(config.shutdownGraceMs), invoke.idle()]),
+            Promise.all([deployer.close(), app.close(), queues?.stop(config.shutdownGraceMs), invoke.idle()]),
           );
           invoke.drain();
           // What is still open had its grace time: half a request must not hold the end.
@@ -168,6 +188,9 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
     throw error;
   }
 }
+
+/** Of the grace time, for `onShutdown`; milliseconds. */
+const LEAST_GRACE_MS = 1_000;
 
 const originOf = ({ address, family, port }: AddressInfo): string =>
   `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;

@@ -35,6 +35,8 @@ export interface TestHost {
   readonly operator: LambdaApi;
   /** What the host wrote to standard error so far. */
   readonly errorText: () => string;
+  /** Resolves once standard error has a text that matches, what came before included. */
+  says(wanted: RegExp): Promise<void>;
   account(quota?: Quota): Promise<TestAccount>;
   /** SIGTERM, and the exit code that came of it. */
   stop(): Promise<number | null>;
@@ -65,6 +67,9 @@ export async function startTestHost({
   });
   let errorText = '';
   host.stderr.on('data', (chunk: Buffer) => (errorText = (errorText + chunk.toString()).slice(-100_000)));
+  const says = async (wanted: RegExp): Promise<void> => {
+    while (!wanted.test(errorText)) await once(host.stderr, 'data');
+  };
   const exited = once(host, 'exit');
   try {
     await Promise.race([
@@ -94,6 +99,7 @@ export async function startTestHost({
     process: host,
     operator,
     errorText: () => errorText,
+    says,
     async account(quota) {
       const { account_id: accountId } = (await operator.createAccount({ name: 'tenant' })).json;
       if (quota) await operator.putQuota(accountId, quota);

@@ -146,6 +146,14 @@ export const OPTIONS = {
     about:
       'broker from which lambdas with parameters.amqp are served, amqp://user:password@host; empty serves none',
   },
+  shutdownDelayMs: {
+    key: 'shutdown.delay_ms',
+    type: 'number',
+    default: 0,
+    min: 0,
+    max: 600_000,
+    about: 'on SIGTERM, time to serve on while /readiness says 503, for load balancers to see it',
+  },
   shutdownGraceMs: {
     key: 'shutdown.grace_ms',
     type: 'number',

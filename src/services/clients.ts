@@ -14,10 +14,15 @@ export interface ServiceClients {
     body: Uint8Array,
     signal: AbortSignal,
   ): Promise<BridgeAnswer>;
+  /** Calls from now on go by these; those under way end as they began. */
+  reconfigure(services: Services): void;
   close(): Promise<void>;
 }
 
-export function createServiceClients(services: Readonly<Record<string, ServiceConfig>>): ServiceClients {
+type Services = Readonly<Record<string, ServiceConfig>>;
+
+export function createServiceClients(initial: Services): ServiceClients {
+  let services = initial;
   const agent = new Agent({
     connections: 64,
     keepAliveTimeout: 4_000,
@@ -84,7 +89,7 @@ export function createServiceClients(services: Readonly<Record<string, ServiceCo
     }
   }
 
-  return { call, close: () => agent.destroy() };
+  return { call, reconfigure: (changed) => void (services = changed), close: () => agent.destroy() };
 }
 
 export const serves = (service: ServiceConfig, accountId: string): boolean =>

@@ -1,6 +1,8 @@
 import { join, relative } from 'node:path';
 import closeWithGrace from 'close-with-grace';
 import { Command } from 'commander';
+import type { Host } from '../../app.ts';
+import { ConfigError } from '../../config/config.ts';
 import { LIMIT_KEYS, LIMITS } from '../../config/limits.ts';
 import {
   flagOf,
@@ -10,7 +12,7 @@ import {
   type OptionName,
   type OptionSpec,
 } from '../../config/options.ts';
-import { createLog } from '../../telemetry/log.ts';
+import { createLog, type Logger } from '../../telemetry/log.ts';
 import { CONFIG_FILE, CONFIG_VARIABLE, limitVariableOf, readHostConfig } from '../host-config.ts';
 import { examples, terminalOf, withJson } from '../options.ts';
 import { paint } from '../terminal.ts';
@@ -21,7 +23,7 @@ const CLOSE_MARGIN_MS = 5_000;
 
 export function serveCommand(): Command {
   const command = new Command('serve').description(
-    'Start a host, and serve until SIGTERM or SIGINT. Flags win over environment variables, these over the configuration file.',
+    'Start a host, and serve until SIGTERM or SIGINT; SIGHUP reloads limits, services and the log level. Flags win over environment variables, these over the configuration file.',
   );
   command.option(
     '--config <file>',
@@ -51,20 +53,25 @@ async function serve(given: Record<string, unknown>, command: Command): Promise<
   const flags = Object.fromEntries(
     OPTION_NAMES.map((name) => [name, given[attributeOf(command, name)] as string | boolean | undefined]),
   );
-  const { config, file } = readHostConfig({
-    configPath: given.config as string | undefined,
-    flags,
-    limits: given.limit as string[],
-    env: process.env,
-  });
+  const read = (): ReturnType<typeof readHostConfig> =>
+    readHostConfig({
+      configPath: given.config as string | undefined,
+      flags,
+      limits: given.limit as string[],
+      env: process.env,
+    });
+  const { config, file } = read();
   const terminal = terminalOf(given);
   // Loaded here, not at the top: the other commands have no use for a web server and a database.
   const { startHost } = await import('../../app.ts');
   const log = createLog(config.logLevel);
-  const host = await startHost({ config, log });
-  closeWithGrace(
+  const starting = startHost({ config, log });
+  // Before it has started: a signal that comes meanwhile ends it as soon as it has, and not in the middle.
+  const closing = closeWithGrace(
     {
-      delay: config.shutdownGraceMs + CLOSE_MARGIN_MS,
+      delay: config.shutdownDelayMs + config.shutdownGraceMs + CLOSE_MARGIN_MS,
+      // It reloads the configuration.
+      skip: ['SIGHUP'],
       logger: false,
       onSecondSignal: (signal) => log.warn({ signal }, 'second signal: stopping at once'),
       onTimeout: (delay) => log.error({ delay }, 'work in flight did not end in time: stopping at once'),
@@ -72,9 +79,20 @@ async function serve(given: Record<string, unknown>, command: Command): Promise<
     async ({ signal, err }) => {
       if (err) log.error({ err }, 'a fault of the host: stopping');
       else log.info({ signal }, 'draining');
-      await host.close();
+      await (await starting).close();
     },
   );
+  // A terminal that goes away takes the host along, as it would without a handler.
+  const onHangUp = (): void =>
+    void (process.stdin.isTTY
+      ? process.kill(process.pid, 'SIGTERM')
+      : starting.then((started) => reload(started, read, log)));
+  process.on('SIGHUP', onHangUp);
+  const host = await starting.catch((error: unknown) => {
+    closing.uninstall();
+    process.off('SIGHUP', onHangUp);
+    throw error;
+  });
   const dataDir = config.dataDir;
   terminal.answer({ origin: host.origin, pid: process.pid, version: VERSION, data_dir: dataDir }, () =>
     [
@@ -85,6 +103,27 @@ async function serve(given: Record<string, unknown>, command: Command): Promise<
       `  next         isolambda account create NAME, then isolambda deploy DIR`,
     ].join('\n'),
   );
+}
+
+/** A configuration with a problem changes nothing: the host goes on with the one it has. */
+function reload(host: Host, read: () => ReturnType<typeof readHostConfig>, log: Logger): void {
+  try {
+    const { config, file } = read();
+    const { changed, needRestart } = host.reload(config);
+    log.info(
+      { file, changed },
+      changed.length === 0 ? 'configuration read again: nothing to change' : 'configuration reloaded',
+    );
+    if (needRestart.length > 0)
+      log.warn({ file, needRestart }, 'changes that take a restart of the host: they are not in force');
+  } catch (error) {
+    if (error instanceof ConfigError)
+      log.error(
+        { problems: error.problems },
+        'the configuration has problems: the one before stays in force',
+      );
+    else log.error({ err: error }, 'the configuration could not be reloaded: the one before stays in force');
+  }
 }
 
 const attributeOf = (command: Command, name: OptionName): string =>
