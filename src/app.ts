@@ -29,6 +29,7 @@ import { createLogStore } from './services/log/log-store.ts';
 import { openStore } from './store/store.ts';
 import type { Logger } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
+import { observeParts } from './observe-parts.ts';
 
 export interface HostOptions {
   readonly config: Config;
@@ -77,7 +78,14 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
     );
     const tokenFile = join(dataDir, 'operator.token');
     await registry.ensureOperatorToken(tokenFile);
-    const logs = owned(createLogStore({ dir: join(dataDir, 'logs') }), (part) => part.flush());
+    const logs = owned(
+      createLogStore({
+        dir: join(dataDir, 'logs'),
+        onKept: metrics.logs.kept,
+        onDropped: metrics.logs.dropped,
+      }),
+      (part) => part.flush(),
+    );
     const egress = owned(createEgress(), (part) => part.close());
     const clients = owned(createServiceClients(config.services), (part) => part.close());
     const services = createGuestServices({
@@ -85,14 +93,18 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
       clients,
       logs,
       onEgress: ({ accountId, lambdaId }, bytes) => registry.usage.egress({ accountId, lambdaId, bytes }),
+      metrics: metrics.egress,
     });
     const builder = owned(createBuilder({ config, log, imageDir: join(dataDir, 'builder') }), (part) =>
       part.close(),
     );
-    const pool = owned(createPool({ config, services, log }), (part) => part.close(graceLeftMs()));
+    const pool = owned(createPool({ config, services, log, metrics: metrics.pool }), (part) =>
+      part.close(graceLeftMs()),
+    );
     await pool.start();
-    const deployer = owned(createDeployer({ store, registry, builder, pool, config, log }), (part) =>
-      part.close(),
+    const deployer = owned(
+      createDeployer({ store, registry, builder, pool, config, log, metrics: metrics.builds }),
+      (part) => part.close(),
     );
     registry.on('accountDeleted', ({ accountId }) => pool.accountDeleted(accountId));
     registry.on('lambdaDeleted', ({ lambda }) => void logs.remove(lambda.id));
@@ -100,9 +112,19 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
     const invoke = createInvoke({ admission, pool, usage: registry.usage, metrics });
 
     const authenticator = createAuthenticator({ registry, mode: config.authMode });
-    const lambdaEdge = createLambdaEdge({ registry, authenticator, invoke });
+    const lambdaEdge = createLambdaEdge({
+      registry,
+      authenticator,
+      invoke,
+      onRefused: metrics.edges.refused,
+    });
     const app = owned(
-      createHttpServer({ authenticator, lambdaEdge, headerBytes: config.limits.header_bytes ?? 64 * 1024 }),
+      createHttpServer({
+        authenticator,
+        lambdaEdge,
+        headerBytes: config.limits.header_bytes ?? 64 * 1024,
+        onApiReply: metrics.edges.apiReply,
+      }),
       (part) => part.close(),
     );
     installErrorHandler(app, log);
@@ -111,15 +133,7 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
         ? undefined
         : owned(createHostedQueues({ url: config.amqpUrl, registry, invoke, log }), (part) => part.stop(0));
     let draining = false;
-    metrics.gauge('isolambda_runners', 'Runner processes, spares among them.', () => pool.runners().length);
-    metrics.gauge(
-      'isolambda_spare_runners',
-      'Runners that wait for an account.',
-      () => pool.runners().filter(({ accountId }) => accountId === undefined).length,
-    );
-    metrics.gauge('isolambda_jailed', '1 where runners stand behind a process jail, else 0.', () =>
-      pool.jail.kind === 'none' ? 0 : 1,
-    );
+    observeParts(metrics, { admission, pool, deployer, queues, registry, logs, app });
     await app.register(managementApi, {
       registry,
       deployer,
@@ -137,6 +151,7 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
         return { account_concurrency: inFlight, queue: queued };
       },
       metrics: async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() }),
+      onLogMissed: metrics.logs.missed,
       lambdaMetrics: (lambda, requestId) => lambdaMetrics(invoke, lambda, requestId),
       lambdaSpec: (lambda, requestId) => describeLambda(invoke, lambda, requestId),
     });

@@ -26,6 +26,8 @@ export interface Admission {
     signal?: CallerSignal,
   ): Permit | Failure | Promise<Permit | Failure>;
   usage(accountId: string): AdmissionUsage;
+  /** Of all accounts. */
+  total(): AdmissionUsage;
 }
 
 export interface AdmissionOptions {
@@ -162,6 +164,14 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
     usage: (accountId) => {
       const account = accounts.get(accountId);
       return { inFlight: account?.inFlight ?? 0, queued: account?.queue.length ?? 0 };
+    },
+    total: () => {
+      let [inFlight, queued] = [0, 0];
+      for (const account of accounts.values()) {
+        inFlight += account.inFlight;
+        queued += account.queue.length;
+      }
+      return { inFlight, queued };
     },
   };
 }

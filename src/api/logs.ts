@@ -21,7 +21,7 @@ const MAX_WAITING = 10_000;
 
 export const logRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = async (
   app,
-  { registry, logs, heartbeatMs = HEARTBEAT_MS },
+  { registry, logs, onLogMissed, heartbeatMs = HEARTBEAT_MS },
 ) => {
   /** Who follows which lambda: they are let go when it is deleted, or the host stops. */
   const followers = new Map<EventStream, string>();
@@ -57,7 +57,7 @@ export const logRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = async 
       const filter = logFilter(lambdaId, request.query);
       if (follow === '1' || follow === 'true') {
         const after = filter.after ?? lastEventId(request.headers['last-event-id']);
-        const stream = openEventStream(reply, { heartbeatMs });
+        const stream = openEventStream(reply, { heartbeatMs, onMissed: onLogMissed });
         followers.set(stream, lambdaId);
         stream.onEnd(() => followers.delete(stream));
         try {

@@ -57,6 +57,8 @@ export interface ManagementApiOptions {
   readonly lambdaMetrics?: ((lambda: LambdaEntry, requestId: string) => Promise<TextDocument>) | undefined;
   /** The OpenAPI document that a lambda gives of itself; without it there is no `/1/lambdas/{id}/docs/spec`. */
   readonly lambdaSpec?: ((lambda: LambdaEntry, requestId: string) => Promise<TextDocument>) | undefined;
+  /** Told how many lines followers were too slow for. */
+  readonly onLogMissed?: ((lines: number) => void) | undefined;
   /** How often a follower of a log hears that the connection lives; 15 seconds by default. */
   readonly heartbeatMs?: number | undefined;
 }

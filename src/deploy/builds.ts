@@ -1,5 +1,6 @@
 import type { Builder, BuildResult } from '../archive/types.ts';
 import type { Limits } from '../config/limits.ts';
+import type { BuildMetrics } from '../telemetry/part-metrics.ts';
 import { IsolambdaError } from '../errors/error.ts';
 import type { LambdaType } from '../protocol/messages.ts';
 import { FairQueue } from './fair-queue.ts';
@@ -47,29 +48,43 @@ export interface Build {
 
 export interface Builds {
   order(order: BuildOrder): Build;
+  /** Orders whose build has not begun. */
+  readonly waiting: number;
 }
 
 /** Builds in the queue, for each that may run, beyond which an upload isn't kept waiting for its own. */
 const LONG_QUEUE = 8;
 
-export function createBuilds(builder: Builder, concurrency: number): Builds {
+export function createBuilds(builder: Builder, concurrency: number, metrics?: BuildMetrics): Builds {
   const queue = new FairQueue(concurrency);
 
   async function build({ source, type, handler, limits, signal, onBegin }: BuildOrder): Promise<BuildResult> {
     await onBegin?.();
     const { archive_bytes, unpacked_bytes, archive_files, bundle_bytes } = limits;
-    return builder.build(
-      {
-        archive: await source.bytes(),
-        type,
-        handler: handler ?? undefined,
-        limits: { archive_bytes, unpacked_bytes, archive_files, bundle_bytes },
-      },
-      signal,
-    );
+    const archive = await source.bytes();
+    const startedMs = performance.now();
+    let result: 'ok' | 'refused' | 'failed' = 'failed';
+    try {
+      const built = await builder.build(
+        {
+          archive,
+          type,
+          handler: handler ?? undefined,
+          limits: { archive_bytes, unpacked_bytes, archive_files, bundle_bytes },
+        },
+        signal,
+      );
+      result = built.ok ? 'ok' : 'refused';
+      return built;
+    } finally {
+      metrics?.built(result, performance.now() - startedMs);
+    }
   }
 
   return {
+    get waiting() {
+      return queue.waiting;
+    },
     order(order) {
       const queued = queue.run(order.accountId, () => build(order), order.signal);
       const isLong = queue.waiting > LONG_QUEUE * concurrency;

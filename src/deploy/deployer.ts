@@ -7,6 +7,7 @@ import type { DeployRegistry, LambdaEntry } from '../registry/types.ts';
 import type { LambdaRecord } from '../store/lambdas.ts';
 import type { Store } from '../store/store.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { BuildMetrics } from '../telemetry/part-metrics.ts';
 import { ArchiveSource, createBuilds } from './builds.ts';
 import { Jobs } from './jobs.ts';
 import {
@@ -31,6 +32,7 @@ export interface DeployerOptions {
   readonly pool: Pick<Pool, 'prepare' | 'retire' | 'configure' | 'instances'>;
   readonly log: Logger;
   readonly config: Pick<Config, 'buildConcurrency'>;
+  readonly metrics?: BuildMetrics | undefined;
   /** Epoch milliseconds. */
   readonly now?: (() => number) | undefined;
   /** See docs/decisions/upload-builds-before-it-answers.md. */
@@ -42,7 +44,7 @@ const ANSWER_WITHIN_MS = 2_000;
 export function createDeployer(options: DeployerOptions): Deployer {
   const { store, registry, builder, pool, log, config, now = Date.now } = options;
   const jobs = new Jobs(now);
-  const builds = createBuilds(builder, config.buildConcurrency);
+  const builds = createBuilds(builder, config.buildConcurrency, options.metrics);
   const rollout = createRollout({ store, registry, pool, start: createStart(pool), log, now });
   const uploads = createUploads({
     store,
@@ -226,6 +228,9 @@ export function createDeployer(options: DeployerOptions): Deployer {
     },
     ...reader.methods,
     swept: () => rollout.swept(),
+    get waitingBuilds() {
+      return builds.waiting;
+    },
     close() {
       closing ??= (async () => {
         const open = jobs.all();

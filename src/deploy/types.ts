@@ -91,6 +91,8 @@ export interface Deployer {
   wait(lambdaId: string, version?: number, signal?: AbortSignal): Promise<BuildInfo>;
   /** Resolves once the removals of blobs that are under way have ended. */
   swept(): Promise<void>;
+  /** Uploads whose build has not begun. */
+  readonly waitingBuilds: number;
   /** No new work; what is under way is left to the next start. Idempotent. */
   close(): Promise<void>;
 }

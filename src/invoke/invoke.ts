@@ -44,7 +44,10 @@ export function createInvoke({ admission, pool, usage, metrics }: InvokeParts): 
     if (refused) return Promise.resolve(end(refused, 0));
     const admitted = admission.admit(deployment, request.head.deadlineMs, request.signal);
     return admitted instanceof Promise
-      ? admitted.then((result) => enter(deployment, request, result, end))
+      ? admitted.then((result) => {
+          metrics.admissionWait(!('kind' in result), performance.now() - startedMs);
+          return enter(deployment, request, result, end);
+        })
       : enter(deployment, request, admitted, end);
   }
 

@@ -9,6 +9,7 @@ import {
 import { failure, type Failure } from '../protocol/outcome.ts';
 import type { GuestServices } from '../services/types.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { PoolMetrics } from '../telemetry/part-metrics.ts';
 import { Allowance } from './allowance.ts';
 import { serveBridgeCall } from './bridge.ts';
 import { RETRY_AFTER_MS, type Call, type CallCarrier } from './call.ts';
@@ -27,6 +28,7 @@ export interface AccountRunnerParts {
   readonly services: GuestServices;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly metrics: PoolMetrics | undefined;
   /** Calls that never ran: they go to a fresh isolate. */
   readonly resubmit: (calls: readonly Call[]) => void;
   /** The isolate takes no calls any more. */
@@ -166,6 +168,7 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
   unload(instance: Instance, reason: RetireReason, graceMs: number): Promise<void> {
     if (instance.state !== 'running') return instance.ended;
     instance.state = 'draining';
+    this.#parts.metrics?.isolateEnded(reason);
     const head: Unload = { reason, graceMs };
     this.process.send(FrameType.unload, instance.number, 0, 0, JSON.stringify(head));
     this.#insist(
@@ -304,6 +307,7 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
     const instance = this.#instance(frame);
     const { reason, detail, notEntered } = parseRunnerHead('isolateGone', frame.head);
     if (instance.state === 'gone') throw new FrameError(`isolate ${frame.isolate} is gone twice`);
+    this.#parts.metrics?.isolateEnded(reason);
     if (instance.state === 'starting') {
       const kind = reason === 'crash' || reason === 'load_failed' ? 'start_failed' : reason;
       this.#failStart(instance, failure(kind, detail.slice(0, MAX_DETAIL_CHARS)));

@@ -3,6 +3,7 @@ import type { Loaded } from '../protocol/messages.ts';
 import { failure, type Failure } from '../protocol/outcome.ts';
 import type { GuestServices } from '../services/types.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { PoolMetrics } from '../telemetry/part-metrics.ts';
 import { AccountRunner } from './account-runner.ts';
 import { RETRY_AFTER_MS, type Call } from './call.ts';
 import type { Clock } from './clock.ts';
@@ -18,6 +19,7 @@ export interface AccountParts {
   readonly services: GuestServices;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly metrics: PoolMetrics | undefined;
   readonly onRunner: (runner: AccountRunner) => void;
   readonly onRunnerGone: (runner: AccountRunner, gone: RunnerGone, suspects: readonly Instance[]) => void;
 }
@@ -125,8 +127,12 @@ export class Account {
   }
 
   #start(group: Group): Instance {
-    const instance = new Instance(group.deployment, this.#parts.clock.now());
+    const { clock, metrics } = this.#parts;
+    const startedMs = clock.now();
+    const instance = new Instance(group.deployment, startedMs);
     group.instances.push(instance);
+    if (metrics)
+      void instance.loaded.then((loaded) => metrics.coldStart(!('kind' in loaded), clock.now() - startedMs));
     void this.#bring(instance);
     return instance;
   }
@@ -170,7 +176,7 @@ export class Account {
   }
 
   async #acquire(deployment: Deployment): Promise<AccountRunner> {
-    const { spares, services, clock, log } = this.#parts;
+    const { spares, services, clock, log, metrics } = this.#parts;
     let process = await spares.take();
     // It may die between its boot and this turn.
     while (process.state !== 'spare') process = await spares.take();
@@ -178,6 +184,7 @@ export class Account {
       services,
       clock,
       log,
+      metrics,
       resubmit: (calls) => this.#resubmit(calls),
       onInstanceGone: (instance) => this.#forget(instance),
       onGone: (gone, why, suspects) => this.#onRunnerGone(gone, why, suspects),

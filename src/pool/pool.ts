@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts';
 import { failure } from '../protocol/outcome.ts';
 import type { GuestServices } from '../services/types.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { PoolMetrics } from '../telemetry/part-metrics.ts';
 import type { AccountRunner } from './account-runner.ts';
 import { Account } from './account.ts';
 import { Call, type CallResult } from './call.ts';
@@ -29,6 +30,7 @@ export interface PoolParts {
   readonly clock?: Clock | undefined;
   /** Makes what runners read, in a folder that the pool owns; tests put a runner of their own there. */
   readonly buildImage?: ((dir: string, nodeFlags: readonly string[]) => Promise<RunnerImage>) | undefined;
+  readonly metrics?: PoolMetrics | undefined;
   /** How long a runner may take to boot, in milliseconds. */
   readonly bootMs?: number | undefined;
 }
@@ -93,7 +95,7 @@ class RunnerPool implements Pool {
   async start(): Promise<void> {
     if (this.#state !== 'new') throw new Error(`the pool is ${this.#state}`);
     this.#state = 'running';
-    const { config, log, bootMs, buildImage = buildRunnerImage } = this.#parts;
+    const { config, log, metrics, bootMs, buildImage = buildRunnerImage } = this.#parts;
     const { production = process.env.NODE_ENV === 'production' } = this.#parts;
     try {
       this.#imageDir = await mkdtemp(join(tmpdir(), 'isolambda-runner-'));
@@ -115,6 +117,7 @@ class RunnerPool implements Pool {
       hasRoom: () => this.#processes() < config.maxRunners,
       makeRoom: () => this.#makeRoom(),
       bootMs,
+      metrics,
     });
     this.#spares.refill();
     this.#housekeep();
@@ -173,13 +176,14 @@ class RunnerPool implements Pool {
   #accountFor(accountId: string): Account {
     let account = this.#accounts.get(accountId);
     if (account) return account;
-    const { services, log } = this.#parts;
+    const { services, log, metrics } = this.#parts;
     account = new Account({
       accountId,
       spares: this.#spares!,
       services,
       clock: this.#clock,
       log,
+      metrics,
       onRunner: (runner) => {
         this.#watchedRunners.set(runner.watched, { account: this.#accounts.get(accountId)!, runner });
         this.#watch.add(runner.watched);
@@ -202,6 +206,7 @@ class RunnerPool implements Pool {
     this.#ending.add(ending);
     void ending.then(() => this.#ending.delete(ending));
     this.#spares?.refill();
+    this.#parts.metrics?.runnerEnded(gone.cause);
     if (BLAMELESS.has(gone.cause)) return;
     const { log } = this.#parts;
     log.warn({ account: accountId, pid: runner.process.pid, ...gone }, 'a runner died');

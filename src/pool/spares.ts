@@ -1,4 +1,5 @@
 import type { Logger } from '../telemetry/log.ts';
+import type { PoolMetrics } from '../telemetry/part-metrics.ts';
 import type { Clock } from './clock.ts';
 import type { Jail } from './jail.ts';
 import { RunnerProcess, type RunnerGone } from './runner-process.ts';
@@ -19,6 +20,7 @@ export interface SparesParts {
   /** Asks an idle account for its runner; false where all are busy. `refill` is called when it is gone. */
   readonly makeRoom: () => boolean;
   readonly bootMs?: number | undefined;
+  readonly metrics?: PoolMetrics | undefined;
 }
 
 export class NoRunnerError extends Error {
@@ -106,10 +108,13 @@ export class Spares {
 
   readonly #onBooted = (runner: RunnerProcess, gone: RunnerGone | undefined): void => {
     this.#booting.delete(runner);
+    const { clock, metrics } = this.#parts;
     if (gone) {
+      metrics?.runnerEnded(gone.cause);
       this.#onFailed(gone.detail);
       return;
     }
+    metrics?.runnerBooted(clock.now() - runner.startedMs);
     const waiter = this.#waiters.shift();
     if (waiter) {
       this.#backoffMs = 0;
@@ -121,6 +126,7 @@ export class Spares {
       const at = this.#ready.indexOf(runner);
       if (at < 0) return;
       this.#ready.splice(at, 1);
+      metrics?.runnerEnded(runner.gone?.cause ?? 'exited');
       this.#onFailed(`a spare runner went away: ${runner.gone?.detail ?? ''}`);
     });
   };

@@ -1,8 +1,10 @@
 import type { Deployment } from '../config/deployment.ts';
+import type { BridgeCall } from '../protocol/messages.ts';
 import type { BridgeAnswer } from './answer.ts';
 import type { ServiceClients } from './clients.ts';
 import type { Egress } from './egress/fetch.ts';
 import { compileEgressPolicy, type EgressPolicy } from './egress/rules.ts';
+import type { EgressMetrics } from '../telemetry/part-metrics.ts';
 import type { LogStore } from './log/log-store.ts';
 import type { GuestServices } from './types.ts';
 
@@ -12,10 +14,17 @@ export interface GuestServicesParts {
   readonly logs: LogStore;
   /** Told of each outward request that was made or tried: bytes sent and received. */
   readonly onEgress?: ((guest: Deployment, bytes: number) => void) | undefined;
+  readonly metrics?: EgressMetrics | undefined;
 }
 
 /** One door for all that guests ask of the host. */
-export function createGuestServices({ egress, clients, logs, onEgress }: GuestServicesParts): GuestServices {
+export function createGuestServices({
+  egress,
+  clients,
+  logs,
+  onEgress,
+  metrics,
+}: GuestServicesParts): GuestServices {
   const policies = new WeakMap<Deployment, EgressPolicy>();
   const policyOf = (guest: Deployment): EgressPolicy => {
     let policy = policies.get(guest);
@@ -26,12 +35,18 @@ export function createGuestServices({ egress, clients, logs, onEgress }: GuestSe
   /** What a rule refused never left the host, and is nobody's traffic. */
   const counted = async (
     guest: Deployment,
+    { bridge }: BridgeCall,
     body: Uint8Array,
     answering: Promise<BridgeAnswer>,
   ): Promise<BridgeAnswer> => {
+    const startedMs = performance.now();
     const answer = await answering;
-    if (answer.reply.ok || !REFUSED_HERE.has(answer.reply.code))
-      onEgress?.(guest, body.length + answer.body.length);
+    const { reply } = answer;
+    const left = reply.ok || !REFUSED_HERE.has(reply.code);
+    if (left) onEgress?.(guest, body.length + answer.body.length);
+    const result = reply.ok ? 'ok' : reply.code;
+    const sentBytes = left ? body.length : 0;
+    metrics?.request(bridge, result, performance.now() - startedMs, sentBytes, answer.body.length);
     return answer;
   };
 
@@ -41,6 +56,7 @@ export function createGuestServices({ egress, clients, logs, onEgress }: GuestSe
         case 'fetch':
           return counted(
             guest,
+            call,
             body,
             egress.fetch({
               policy: policyOf(guest),
@@ -51,7 +67,12 @@ export function createGuestServices({ egress, clients, logs, onEgress }: GuestSe
             }),
           );
         case 'service':
-          return counted(guest, body, clients.call(call.service ?? '', guest.accountId, call, body, signal));
+          return counted(
+            guest,
+            call,
+            body,
+            clients.call(call.service ?? '', guest.accountId, call, body, signal),
+          );
       }
     },
     log: (guest, head) => logs.add(guest.lambdaId, guest.version, head, guest.limits.log_kept_bytes),

@@ -2,11 +2,12 @@ import type { Invoke } from '../../invoke/types.ts';
 import { deadLetterQueue, effectiveQueue } from '../../registry/queue-name.ts';
 import type { LambdaEntry, Registry } from '../../registry/types.ts';
 import type { Logger } from '../../telemetry/log.ts';
+import { newCounts } from './counts.ts';
 import { withInvokeSpan } from './invoke-span.ts';
 import { mayReplyTo } from './queue-name.ts';
 import { QueueService } from './service.ts';
 import type { Tracer } from './trace.ts';
-import type { QueueServiceOptions } from './types.ts';
+import type { QueueServiceOptions, QueueServiceStats } from './types.ts';
 
 export interface HostedQueuesOptions {
   readonly url: string;
@@ -21,6 +22,8 @@ export interface HostedQueues {
   start(): void;
   /** Takes nothing more; what runs is replied within the grace time. Idempotent. */
   stop(graceMs: number): Promise<void>;
+  /** Of all queues; counts hold those of queues that are not served any more. */
+  stats(): QueueServiceStats & { readonly queues: number };
 }
 
 /** One lambda's queue, and the options that it is served with. */
@@ -43,6 +46,9 @@ export function createHostedQueues({
   const turns = new Map<string, Promise<void>>();
   const retries = new Set<NodeJS.Timeout>();
   let stopping = false;
+  /** Services that have stopped: their counts must not be lost with them. */
+  let past = NO_STATS;
+  const ended = (service: QueueService): void => void (past = addStats(past, service.stats()));
 
   function reconcile(lambdaId: string): Promise<void> {
     const turn = (turns.get(lambdaId) ?? Promise.resolve())
@@ -62,6 +68,7 @@ export function createHostedQueues({
     if (current) {
       served.delete(lambdaId);
       await current.service.stop(lambda?.active?.limits.timeout_ms ?? 0);
+      ended(current.service);
     }
     if (!wanted || !key || !lambda) return;
     const service = new QueueService({
@@ -103,6 +110,10 @@ export function createHostedQueues({
 
   let unsubscribe: (() => void)[] = [];
   return {
+    stats: () => ({
+      ...[...served.values()].reduce((sum, { service }) => addStats(sum, service.stats()), past),
+      queues: [...served.values()].filter(({ service }) => service.state === 'serving').length,
+    }),
     start() {
       unsubscribe = [
         registry.on('lambdaChanged', ({ lambda }) => void reconcile(lambda.id)),
@@ -125,6 +136,24 @@ export function createHostedQueues({
     },
   };
 }
+
+const NO_STATS: QueueServiceStats = { ...newCounts(), waiting: 0, running: 0, unconfirmed: 0, reconnects: 0 };
+
+const addStats = (one: QueueServiceStats, other: QueueServiceStats): QueueServiceStats => ({
+  received: one.received + other.received,
+  redelivered: one.redelivered + other.redelivered,
+  replied: one.replied + other.replied,
+  unanswered: one.unanswered + other.unanswered,
+  failed: one.failed + other.failed,
+  deadLettered: one.deadLettered + other.deadLettered,
+  requeued: one.requeued + other.requeued,
+  undeliverable: one.undeliverable + other.undeliverable,
+  undecodable: one.undecodable + other.undecodable,
+  waiting: one.waiting + other.waiting,
+  running: one.running + other.running,
+  unconfirmed: one.unconfirmed + other.unconfirmed,
+  reconnects: one.reconnects + other.reconnects,
+});
 
 type WantedOptions = Pick<
   QueueServiceOptions,

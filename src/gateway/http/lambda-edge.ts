@@ -16,6 +16,8 @@ export interface LambdaEdgeOptions {
   readonly registry: Registry;
   readonly authenticator: Authenticator;
   readonly invoke: Invoke;
+  /** Told of requests that end before they are invocations, by the name of their error. */
+  readonly onRefused?: ((error: string) => void) | undefined;
 }
 
 /**
@@ -33,7 +35,12 @@ const PROXY = '/proxy/';
 const UUID_LENGTH = 36;
 const PROXY_AT = PREFIX.length + UUID_LENGTH;
 
-export function createLambdaEdge({ registry, authenticator, invoke }: LambdaEdgeOptions): LambdaEdge {
+export function createLambdaEdge({
+  registry,
+  authenticator,
+  invoke,
+  onRefused,
+}: LambdaEdgeOptions): LambdaEdge {
   const pacer = new RefusalPacer(Date.now, Math.random);
   return (request, response) => {
     const target = request.url ?? '';
@@ -67,6 +74,7 @@ export function createLambdaEdge({ registry, authenticator, invoke }: LambdaEdge
       });
     } catch (error) {
       if (error instanceof IsolambdaError && error.code === 'unauthorized') authenticator.refused(request);
+      onRefused?.(error instanceof IsolambdaError ? error.code : 'internal');
       sendThrown(response, error, own);
     }
     return true;

@@ -10,6 +10,8 @@ export interface HttpServerOptions {
   readonly lambdaEdge: LambdaEdge;
   /** The largest header block that any account may send; bytes. */
   readonly headerBytes: number;
+  /** Told of each reply of the management API. */
+  readonly onApiReply?: ((method: string, route: string, status: number, ms: number) => void) | undefined;
   /** While it closes, a kept connection may still bring a request for so long; milliseconds. */
   readonly lingerMs?: number | undefined;
 }
@@ -22,6 +24,7 @@ export function createHttpServer({
   authenticator,
   lambdaEdge,
   headerBytes,
+  onApiReply,
   lingerMs = LINGER_MS,
 }: HttpServerOptions): FastifyInstance {
   const app = fastify({
@@ -52,6 +55,12 @@ export function createHttpServer({
   app.addHook('onClose', async () => {
     if (app.server instanceof DrainingServer) app.server.drained();
   });
+  if (onApiReply)
+    app.addHook('onResponse', (request, reply, done) => {
+      // The pattern: a path is the client's own text.
+      onApiReply(request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime);
+      done();
+    });
   authenticate(app, authenticator);
   return app;
 }
