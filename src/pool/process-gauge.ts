@@ -1,4 +1,5 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { weigh, type CpuWeight } from './cpu-weight.ts';
 
 export interface ProcessReading {
   /** State of the main thread, as ps(1) names it: R, S, D, T, Z. */
@@ -15,6 +16,8 @@ export interface Gauge {
   read(): ProcessReading | undefined;
   /** False when the process is gone, or out of reach. */
   signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): boolean;
+  /** Its share of a processor that others want too; false where it must be tried again. */
+  weigh(weight: CpuWeight): boolean;
   close(): void;
 }
 
@@ -54,11 +57,15 @@ export function openGauge(pid: number): Gauge | undefined {
       return undefined;
     }
   };
+  const isThere = (): boolean => {
+    const now = read();
+    return now !== undefined && now.state !== 'Z';
+  };
   return {
     read,
+    weigh: (weight) => !isThere() || weigh(pid, weight),
     signal(name) {
-      const now = read();
-      if (!now || now.state === 'Z') return false;
+      if (!isThere()) return false;
       try {
         return process.kill(pid, name);
       } catch {

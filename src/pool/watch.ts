@@ -1,5 +1,6 @@
 import type { Logger } from '../telemetry/log.ts';
 import type { Clock } from './clock.ts';
+import type { CpuWeight } from './cpu-weight.ts';
 import type { Gauge, ProcessReading } from './process-gauge.ts';
 import type { GoneCause } from './runner-process.ts';
 
@@ -48,6 +49,11 @@ const GROWN_LOOKS = 10;
 /** CPU that may be saved up, in seconds of the account's share: starting an isolate takes more than a fair share for a moment. */
 const SAVED_S = 1;
 const LEAST_SAVED_MS = 250;
+/** Cores that a runner used lately, above which it yields to all that use less, and below which it no longer does. */
+const HEAVY_CORES = 0.5;
+const LIGHT_CORES = 0.25;
+/** What was used so long ago counts a third of what is used now. */
+const LATELY_MS = 1_000;
 
 interface Record {
   lookedMs: number;
@@ -55,6 +61,9 @@ interface Record {
   /** CPU milliseconds left; below zero the runner is stopped until it has been earned again. */
   creditMs: number;
   stopped: boolean;
+  /** Cores used lately. */
+  usedCores: number;
+  weight: CpuWeight;
   pingSentMs: number | undefined;
   waitedMs: number;
   waitedCpuMs: number;
@@ -65,7 +74,8 @@ interface Record {
 
 /**
  * Looks at every runner that has an account, ten times a second while it is busy: kills what does not answer or holds too much
- * memory, and holds back what takes more CPU than the account's share (docs/decisions/cpu-duty-cycle.md).
+ * memory, lets what computes on and on yield to the rest, and holds back what takes more CPU than the account's share
+ * (docs/decisions/cpu-duty-cycle.md).
  */
 export class Watch {
   readonly #parts: WatchParts;
@@ -86,6 +96,8 @@ export class Watch {
       cpuMs: watched.gauge()?.read()?.cpuMs ?? 0,
       creditMs: savedMs(watched.cores),
       stopped: false,
+      usedCores: 0,
+      weight: 'usual',
       pingSentMs: undefined,
       waitedMs: 0,
       waitedCpuMs: 0,
@@ -140,6 +152,7 @@ export class Watch {
         return;
       }
       this.#throttle(watched, record, usedMs, sinceMs, now);
+      this.#weigh(watched, record, usedMs, sinceMs);
       this.#measureGrowth(watched, record, reading);
     }
     if (!record.stopped) this.#askForLife(watched, record, now, elapsedMs, busy, reading);
@@ -155,6 +168,16 @@ export class Watch {
       watched.gauge()?.signal('SIGCONT');
     }
     if (record.stopped) watched.lastThrottledMs = now;
+  }
+
+  #weigh(watched: Watched, record: Record, usedMs: number, sinceMs: number): void {
+    if (sinceMs === 0) return;
+    const passed = Math.exp(-sinceMs / LATELY_MS);
+    record.usedCores = record.usedCores * passed + (usedMs / sinceMs) * (1 - passed);
+    const { weight, usedCores } = record;
+    if (weight === 'usual' ? usedCores <= HEAVY_CORES : usedCores >= LIGHT_CORES) return;
+    const next = weight === 'usual' ? 'yielding' : 'usual';
+    if (watched.gauge()?.weigh(next) === true) record.weight = next;
   }
 
   #measureGrowth(watched: Watched, record: Record, reading: ProcessReading): void {

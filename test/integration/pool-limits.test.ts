@@ -1,7 +1,9 @@
 /** What the host enforces on a whole runner, with real processes: memory, CPU, and that it is replaced when it has grown. */
 import { strict as assert } from 'node:assert';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { after, describe, it } from 'node:test';
+import { openGauge } from '../../src/pool/process-gauge.ts';
 import { deployment, removeBundles, testPool, until, valueOf } from '../scripted-runner/pool.ts';
 
 after(removeBundles);
@@ -11,6 +13,15 @@ function cpuMs(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+/** Of the session: `/autogroup-106 nice 0`. */
+function niceOf(pid: number): number | undefined {
+  try {
+    return Number(/nice (-?\d+)/.exec(readFileSync(`/proc/${pid}/autogroup`, 'utf8'))?.[1]);
+  } catch {
+    return undefined;
+  }
 }
 
 describe("an account's runner", { skip: process.platform !== 'linux' && 'measured through /proc' }, () => {
@@ -58,5 +69,24 @@ describe("an account's runner", { skip: process.platform !== 'linux' && 'measure
     const share = (cpuMs(pid) - before) / (Date.now() - started);
     assert.ok(calls > 1);
     assert.ok(share < 0.2 + 0.25, `took ${share} cores`);
+  });
+
+  it('can be made to yield the processor, with all of its threads, and to have its share again', async (t) => {
+    const p = await testPool(t);
+    await p.run(deployment(), { do: 'reply' });
+    const pid = p.pool.runners().find(({ accountId }) => accountId !== undefined)!.pid;
+    const gauge = openGauge(pid)!;
+    t.after(() => gauge.close());
+    if (niceOf(pid) === undefined) return t.skip('this kernel does not group tasks by session');
+    assert.equal(niceOf(pid), 0);
+    gauge.weigh('yielding');
+    assert.equal(niceOf(pid), 10);
+    gauge.weigh('usual');
+    assert.equal(niceOf(pid), 0);
+    if (process.getuid?.() !== 0) return;
+    gauge.weigh('yielding');
+    const threads = readdirSync(`/proc/${pid}/task`).map(Number);
+    assert.ok(threads.length > 1);
+    for (const thread of threads) assert.equal(getPriority(thread), 10);
   });
 });

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { brokerUrl } from '../broker.ts';
 import { startBystander, type Bystander } from './bystander.ts';
-import { CLASSES, readCases, type AttackCase, type ClassName } from './cases.ts';
+import { CLASSES, readCases, type ClassName } from './cases.ts';
 import { isExpected, openStage, type Stage } from './stage.ts';
 
 const ONLY = process.env.ISOLAMBDA_CORPUS_CLASSES?.split(',');

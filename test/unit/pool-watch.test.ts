@@ -17,6 +17,7 @@ function play(limits: { cores?: number; residentMb?: number; busy?: boolean } = 
     busy: limits.busy ?? true,
     stopped: false,
     signals: [] as string[],
+    weights: [] as string[],
     killed: '',
     pings: 0,
     grown: 0,
@@ -35,6 +36,7 @@ function play(limits: { cores?: number; residentMb?: number; busy?: boolean } = 
         played.stopped = name === 'SIGSTOP';
         return true;
       },
+      weigh: (weight) => played.weights.push(weight) > 0,
       close: () => undefined,
     }),
     busy: () => played.busy,
@@ -169,6 +171,21 @@ describe('the watch', () => {
     assert.deepEqual(played.signals, []);
     run(600, 2);
     assert.deepEqual(played.signals[0], 'SIGSTOP');
+  });
+
+  it('lets one that computes on and on yield, until it has been quiet', () => {
+    const { played, run } = play({ cores: 2 });
+    run(500, 1);
+    run(60_000, 0.4);
+    assert.deepEqual(played.weights, [], 'a moment, or less than half a core, is nothing');
+    run(1_500, 1);
+    assert.deepEqual(played.weights, ['yielding']);
+    run(5_000, 0.3);
+    assert.deepEqual(played.weights, ['yielding'], 'between the two bounds it stays as it is');
+    played.busy = false;
+    run(5_000, 0);
+    assert.deepEqual(played.weights, ['yielding', 'usual']);
+    assert.deepEqual(played.signals, []);
   });
 
   it('has no timer when it watches nothing', () => {
