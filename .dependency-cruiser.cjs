@@ -14,7 +14,7 @@ const MAY = {
     'src/errors',
   ],
   'src/client': ['src/amqp', 'src/schemas', 'src/errors'],
-  'src/gateway': ['src/amqp', 'src/invoke', 'src/registry', 'src/schemas', 'src/errors'],
+  'src/gateway': ['src/amqp', 'src/tasks', 'src/invoke', 'src/registry', 'src/schemas', 'src/errors'],
   'src/api': [
     'src/deploy',
     'src/registry',
@@ -25,7 +25,7 @@ const MAY = {
     'src/errors',
   ],
   'src/deploy': ['src/pool', 'src/registry', 'src/archive', 'src/store', 'src/errors'],
-  'src/tasks': ['src/invoke', 'src/store', 'src/errors'],
+  'src/tasks': ['src/invoke', 'src/registry', 'src/store', 'src/errors'],
   'src/invoke': ['src/admission', 'src/pool', 'src/registry', 'src/errors'],
   'src/admission': ['src/config', 'src/errors'],
   'src/pool': ['src/protocol', 'src/services', 'src/config', 'src/errors'],

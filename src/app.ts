@@ -27,6 +27,7 @@ import { egressProblems } from './services/egress/rules.ts';
 import { createGuestServices } from './services/guest-services.ts';
 import { createLogStore } from './services/log/log-store.ts';
 import { openStore } from './store/store.ts';
+import { createTasks } from './tasks/tasks.ts';
 import type { Logger } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { observeParts } from './observe-parts.ts';
@@ -110,6 +111,24 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
     registry.on('lambdaDeleted', ({ lambda }) => void logs.remove(lambda.id));
     const admission = createAdmission({ now: Date.now });
     const invoke = createInvoke({ admission, pool, usage: registry.usage, metrics });
+    const tasks = owned(
+      createTasks({
+        store,
+        registry,
+        invoke,
+        metrics,
+        log,
+        now: Date.now,
+        // A data folder of SQLite has one host; PostgreSQL may have others.
+        alone: config.storeUrl === '',
+        leaseMs: config.tasksLeaseMs,
+        pollMs: TASKS_POLL_MS,
+        cancelGraceMs: config.tasksCancelGraceMs,
+        retentionMs: config.tasksRetentionMs,
+        places: config.tasksConcurrency,
+      }),
+      (part) => part.stop(0),
+    );
 
     const authenticator = createAuthenticator({ registry, mode: config.authMode });
     const lambdaEdge = createLambdaEdge({
@@ -138,6 +157,7 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
       registry,
       deployer,
       logs,
+      tasks,
       version: VERSION,
       servesQueues: config.amqpUrl !== '',
       egressProblems,
@@ -157,6 +177,7 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
     });
     await deployer.start();
     queues?.start();
+    await tasks.start();
     await app.listen({ host: config.host, port: config.port });
     const origin = originOf(app.server.address() as AddressInfo);
     const hostFile = join(dataDir, 'host.json');
@@ -190,7 +211,13 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
           // New connections are refused from here on; what came in is served, up to the grace time.
           await withinMs(
             config.shutdownGraceMs,
-            Promise.all([deployer.close(), app.close(), queues?.stop(config.shutdownGraceMs), invoke.idle()]),
+            Promise.all([
+              deployer.close(),
+              app.close(),
+              queues?.stop(config.shutdownGraceMs),
+              tasks.stop(config.shutdownGraceMs),
+              invoke.idle(),
+            ]),
           );
           invoke.drain();
           // What is still open had its grace time: half a request must not hold the end.
@@ -206,6 +233,9 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
 
 /** Of the grace time, for `onShutdown`; milliseconds. */
 const LEAST_GRACE_MS = 1_000;
+
+/** How often a host looks for tasks that another was given, and for those that were cancelled there. */
+const TASKS_POLL_MS = 1_000;
 
 const originOf = ({ address, family, port }: AddressInfo): string =>
   `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;

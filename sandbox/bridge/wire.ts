@@ -31,7 +31,7 @@ export type DomainToAscii = (domain: string) => string;
 export const ToGuest = {
   /** id: invocation; head: InvocationHead as JSON; body: the request's. */
   invoke: 1,
-  /** id: invocation; head: why, `timeout` or `canceled`. */
+  /** id: invocation; head: why, `timeout` or `canceled`; `interrupted` asks it to end by itself. */
   cancel: 2,
   /** id: the guest's call; head: BridgeReply as JSON; body: the reply's. */
   bridgeReply: 3,

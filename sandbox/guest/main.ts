@@ -117,7 +117,8 @@ export function boot(
         return;
       case ToGuest.cancel:
         current.enter(id);
-        bridge.invocationEnded(id);
+        // Who is only asked to end may still call outward for that.
+        if (head !== 'interrupted') bridge.invocationEnded(id);
         return invocations.cancel(id, head === 'timeout' ? 'timeout' : 'canceled');
       case ToGuest.bridgeReply:
         current.enter(bridge.ownerOf(id));

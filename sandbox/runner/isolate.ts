@@ -126,6 +126,12 @@ export class GuestIsolate implements Watched {
     this.#queue({ type: ToGuest.invoke, id, head, body: textOrBytes(body) });
   }
 
+  /** Aborts the invocation's signal, and goes on waiting for its result. */
+  interrupt(id: number): void {
+    if (!this.flights.has(id) || this.#isGone()) return;
+    this.#queue({ type: ToGuest.cancel, id, head: 'interrupted', body: '' });
+  }
+
   cancel(id: number): void {
     const flight = this.flights.get(id);
     if (flight !== undefined) this.#cutOff(flight, 'canceled', 'the caller went away');

@@ -1,4 +1,4 @@
-import { FrameType, type Frame } from '../../src/protocol/frame.ts';
+import { CANCEL_ASKS, FrameType, type Frame } from '../../src/protocol/frame.ts';
 import type { Load, Pong, Unload } from '../../src/protocol/messages.ts';
 import { failure } from '../../src/protocol/outcome.ts';
 import type { RunnerContext } from './context.ts';
@@ -64,7 +64,8 @@ export class Isolates {
         isolate.invoke(frame.id, frame.aux > 0 ? frame.aux : timeLeft(frame.head), frame.head, frame.body);
         break;
       case FrameType.cancel:
-        isolate.cancel(frame.id);
+        if (frame.aux === CANCEL_ASKS) isolate.interrupt(frame.id);
+        else isolate.cancel(frame.id);
         break;
       case FrameType.bridgeReply:
         isolate.bridgeReply(frame.id, frame.head, frame.body);

@@ -4,8 +4,8 @@ import { IsolambdaError } from '../errors/error.ts';
 import type { Account, LambdaEntry, Principal, Registry } from '../registry/types.ts';
 import { scopeCovers, type Scope } from '../schemas/scopes.ts';
 
-/** What a route asks of its caller: a scope, the operator, or nothing. */
-export type Access = Scope | 'operator' | 'public';
+/** What a route asks of its caller: a scope, one of several, the operator, or nothing. */
+export type Access = Scope | readonly Scope[] | 'operator' | 'public';
 
 /** Throws `unauthorized` or `forbidden` where the principal may not use such a route. */
 export function checkAccess(principal: Principal | null, access: Access): void {
@@ -13,8 +13,12 @@ export function checkAccess(principal: Principal | null, access: Access): void {
   if (!principal) throw nobody();
   if (principal.operator) return;
   if (access === 'operator') throw new IsolambdaError('forbidden', 'only the operator may do this');
-  if (!scopeCovers(principal.scopes, access))
-    throw new IsolambdaError('forbidden', `the token lacks the scope "${access}"`);
+  const enough: readonly Scope[] = typeof access === 'string' ? [access] : access;
+  if (!enough.some((scope) => scopeCovers(principal.scopes, scope)))
+    throw new IsolambdaError(
+      'forbidden',
+      `the token lacks the scope ${enough.map((scope) => `"${scope}"`).join(' or ')}`,
+    );
 }
 
 const nobody = (): IsolambdaError =>

@@ -17,6 +17,7 @@ import { documentRoutesOf } from './openapi/openapi.ts';
 import { pages } from './openapi/pages.ts';
 import type { ManagementApiOptions } from './options.ts';
 import { quotaRoutes } from './quota.ts';
+import { taskRoutes } from './tasks.ts';
 import { tokenRoutes } from './tokens.ts';
 import { acceptZipBodies } from './upload.ts';
 import { usageRoutes } from './usage.ts';
@@ -29,6 +30,7 @@ const RESOURCES = [
   versionRoutes,
   configRoutes,
   logRoutes,
+  taskRoutes,
   accountRoutes,
   tokenRoutes,
   quotaRoutes,

@@ -3,6 +3,7 @@ import type { Deployer } from '../deploy/types.ts';
 import type { LogLine } from '../protocol/messages.ts';
 import type { LambdaEntry, Registry } from '../registry/types.ts';
 import type { ReadinessCheck } from '../schemas/host.ts';
+import type { Tasks } from '../tasks/types.ts';
 
 /** A line as the log store keeps it. */
 export interface StoredLine extends LogLine {
@@ -41,6 +42,8 @@ export interface ManagementApiOptions {
   readonly registry: Registry;
   readonly deployer: Deployer;
   readonly logs: LogReader;
+  /** `start` and `stop` are the host's. */
+  readonly tasks: Omit<Tasks, 'start' | 'stop'>;
   /** Of isolambda. */
   readonly version: string;
   /** What `/readiness` looks at, by name; the host is ready when every check is ok. */

@@ -6,11 +6,15 @@ export {
   type LambdaFilters,
   type LogFilters,
   type OneLambda,
+  type OneTask,
+  type SubtaskFilters,
+  type TaskFilters,
   type UsageFilters,
 } from './lambda-api.ts';
 export { LambdaApiError, LambdaConnectionError, LambdaStateError, LambdaTimeoutError } from './errors.ts';
 export { LambdaReply } from './reply.ts';
 export type { ProxyCall, ProxyVerb } from './proxy.ts';
 export type { UploadCall } from './upload.ts';
+export type { TaskWaitOptions } from './wait-for-task.ts';
 export type { WaitOptions } from './wait.ts';
 export type { LambdaApiOptions, Query } from './transport.ts';

@@ -14,12 +14,24 @@ import type { Lambda, LambdaCreated, LambdaList, LambdaPatch } from '../schemas/
 import type { Quota, QuotaView } from '../schemas/limits.ts';
 import type { LogList, LogRecord } from '../schemas/log.ts';
 import type { Status } from '../schemas/status.ts';
+import type {
+  SubtaskList,
+  SubtaskStateName,
+  Task,
+  TaskCreate,
+  TaskCreated,
+  TaskDetail,
+  TaskList,
+  TaskResult,
+  TaskStateName,
+} from '../schemas/task.ts';
 import type { UsageView } from '../schemas/usage.ts';
 import { serverEvents } from './events.ts';
 import { proxyCall, type ProxyCall } from './proxy.ts';
 import type { LambdaReply } from './reply.ts';
 import { Transport, type Call, type LambdaApiOptions, type Query } from './transport.ts';
 import { uploadForm, type UploadCall } from './upload.ts';
+import { pollUntilEnded, type TaskWaitOptions } from './wait-for-task.ts';
 import { pollUntilRunning, type WaitOptions } from './wait.ts';
 
 /** What every call may say besides its own arguments. */
@@ -54,6 +66,16 @@ export interface LogFilters extends CallOptions {
 export interface FollowOptions extends LogFilters {
   /** Told how many lines were passed over because this reader was too slow. */
   readonly onMissed?: ((lines: number) => void) | undefined;
+}
+export interface OneTask extends CallOptions {
+  readonly taskId: number;
+}
+export interface TaskFilters extends Filters {
+  readonly status?: TaskStateName | undefined;
+  readonly lambdaId?: string | undefined;
+}
+export interface SubtaskFilters extends Filters {
+  readonly status?: SubtaskStateName | undefined;
 }
 export interface UsageFilters extends CallOptions {
   readonly since?: string | undefined;
@@ -197,6 +219,47 @@ export class LambdaApi {
     );
   }
 
+  // --- tasks
+  /** Once it resolves, the task goes on whatever happens to a host. */
+  createTask(task: TaskCreate, options: CallOptions = {}): Promise<LambdaReply<TaskCreated>> {
+    return this.#call('POST', '/1/tasks/lambda', options, { body: task });
+  }
+  /** The newest first. */
+  getTasks(filters: TaskFilters = {}): Promise<LambdaReply<TaskList>> {
+    const { status, lambdaId } = filters;
+    return this.#call('GET', '/1/tasks', filters, {
+      query: { ...pageQuery(filters), status, lambda_id: lambdaId },
+    });
+  }
+  getTask(call: OneTask & { readonly content?: boolean | undefined }): Promise<LambdaReply<TaskDetail>> {
+    return this.#call('GET', taskPath(call), call, { query: { content: call.content } });
+  }
+  getSubtasks(call: OneTask & SubtaskFilters): Promise<LambdaReply<SubtaskList>> {
+    const query = { ...pageQuery(call), status: call.status };
+    return this.#call('GET', taskPath(call, 'subtasks'), call, { query });
+  }
+  /** Throws LambdaApiError with the code 28018 until the task has ended. */
+  getTaskResult(call: OneTask): Promise<LambdaReply<TaskResult>> {
+    return this.#call('GET', taskPath(call, 'result'), call);
+  }
+  cancelTask(call: OneTask): Promise<LambdaReply<Task>> {
+    return this.#call('POST', taskPath(call, 'cancel'), call);
+  }
+  /** With its results; what runs of it is ended. */
+  async deleteTask(call: OneTask): Promise<void> {
+    await this.#call('DELETE', taskPath(call), call);
+  }
+  /** Polls the task until it has ended, whichever way. Throws LambdaTimeoutError where that takes too long. */
+  waitForTask(taskId: number, options: TaskWaitOptions = {}): Promise<TaskDetail> {
+    const { accountId, signal } = options;
+    return pollUntilEnded(
+      taskId,
+      async (timeoutMs) =>
+        (await this.getTask({ taskId, content: false, accountId, signal, timeoutMs })).json,
+      options,
+    );
+  }
+
   // --- accounts
   createAccount(account: AccountCreate, options: CallOptions = {}): Promise<LambdaReply<AccountCreated>> {
     return this.#call('POST', '/1/accounts', options, { body: account });
@@ -283,6 +346,9 @@ export class LambdaApi {
 
 const lambdaPath = ({ lambdaId }: { readonly lambdaId: string }, below?: string): string =>
   `/1/lambdas/${encodeURIComponent(lambdaId)}${below === undefined ? '' : `/${below}`}`;
+
+const taskPath = ({ taskId }: { readonly taskId: number }, below?: string): string =>
+  `/1/tasks/${taskId}${below === undefined ? '' : `/${below}`}`;
 
 const accountPath = (accountId: string, below?: string): string =>
   `/1/accounts/${encodeURIComponent(accountId)}${below === undefined ? '' : `/${below}`}`;

@@ -8,7 +8,7 @@ import type { Invoke, InvokeRequest, Source } from './types.ts';
 
 export interface InvokeParts {
   readonly admission: Admission;
-  readonly pool: Pool;
+  readonly pool: Pick<Pool, 'invoke'>;
   readonly usage: UsageMeter;
   readonly metrics: InvocationMetrics;
 }
@@ -42,7 +42,11 @@ export function createInvoke({ admission, pool, usage, metrics }: InvokeParts): 
         ? tooLarge(body.length, deployment.limits.request_bytes)
         : undefined);
     if (refused) return Promise.resolve(end(refused, 0));
-    const admitted = admission.admit(deployment, request.head.deadlineMs, request.signal);
+    const admitted = admission.admit(
+      deployment,
+      request.head.deadlineMs,
+      request.interrupt ?? request.signal,
+    );
     return admitted instanceof Promise
       ? admitted.then((result) => {
           metrics.admissionWait(!('kind' in result), performance.now() - startedMs);
@@ -53,15 +57,18 @@ export function createInvoke({ admission, pool, usage, metrics }: InvokeParts): 
 
   function enter(
     deployment: Deployment,
-    { head, body, signal }: InvokeRequest,
+    { head, body, signal, interrupt, runMs }: InvokeRequest,
     permit: Permit | Failure,
     end: (outcome: Outcome, cpuUs: number) => Outcome,
   ): Promise<Outcome> {
     if ('kind' in permit) return Promise.resolve(end(permit, 0));
-    return pool.invoke(deployment, { head, body, signal }).then(({ outcome, usage: cost }) => {
-      permit.release();
-      return end(outcome, cost.cpuUs);
-    });
+    const running = runMs === undefined ? head : { ...head, deadlineMs: Date.now() + runMs };
+    return pool
+      .invoke(deployment, { head: running, body, signal, interrupt })
+      .then(({ outcome, usage: cost }) => {
+        permit.release();
+        return end(outcome, cost.cpuUs);
+      });
   }
 
   function record(

@@ -4,7 +4,7 @@ import type { Failure, Outcome } from '../protocol/outcome.ts';
 import type { LambdaEntry } from '../registry/types.ts';
 
 /** Which edge an invocation came through; a label of the metrics. */
-export type Source = 'http' | 'amqp';
+export type Source = 'http' | 'amqp' | 'task';
 
 export interface InvokeRequest {
   readonly source: Source;
@@ -13,6 +13,13 @@ export interface InvokeRequest {
   readonly body: Uint8Array;
   /** Aborts when the caller went away. */
   readonly signal?: CallerSignal | undefined;
+  /** Aborts when the lambda is to end by itself, see PoolInvocation; who still waits for a place ends at once. */
+  readonly interrupt?: CallerSignal | undefined;
+  /**
+   * Milliseconds that it may run, counted from its admission: the head's deadline is then that of the wait for a place.
+   * For callers that are not kept waiting, as tasks are.
+   */
+  readonly runMs?: number | undefined;
 }
 
 export interface Invoke {

@@ -1,4 +1,4 @@
-import { FrameError, FrameType, type Frame } from '../protocol/frame.ts';
+import { CANCEL_ASKS, FrameError, FrameType, type Frame } from '../protocol/frame.ts';
 import {
   parseRunnerHead,
   type Configure,
@@ -146,6 +146,11 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
   cancel(call: Call): void {
     const instance = this.#instanceOf(call);
     if (instance) this.process.send(FrameType.cancel, instance.number, call.id, 0, '');
+  }
+
+  interrupt(call: Call): void {
+    const instance = this.#instanceOf(call);
+    if (instance) this.process.send(FrameType.cancel, instance.number, call.id, CANCEL_ASKS, '');
   }
 
   onSilence(call: Call): void {

@@ -20,6 +20,8 @@ export interface CallResult {
 export interface CallCarrier {
   /** The caller has its outcome; the runner may stop. */
   cancel(call: Call): void;
+  /** The lambda is asked to end; its result is still waited for. */
+  interrupt(call: Call): void;
   /** The runner should have answered long ago. */
   onSilence(call: Call): void;
 }
@@ -57,6 +59,7 @@ export class Call implements Expiring, Sent {
     this.#resolve = resolve;
     deadlines.add(this, invocation.head.deadlineMs);
     invocation.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    invocation.interrupt?.addEventListener('abort', this.#onInterrupt, { once: true });
   }
 
   get settled(): boolean {
@@ -97,6 +100,7 @@ export class Call implements Expiring, Sent {
     this.#settled = true;
     this.#deadlines.remove(this);
     this.invocation.signal?.removeEventListener('abort', this.#onAbort);
+    this.invocation.interrupt?.removeEventListener('abort', this.#onInterrupt);
     this.#controller?.abort();
     this.#onSettled?.();
     this.#resolve({ outcome, usage: { cpuUs } });
@@ -131,6 +135,12 @@ export class Call implements Expiring, Sent {
     if (this.#carrier)
       this.#deadlines.add(this, Math.max(this.deadlineMs, this.#deadlines.now()) + SILENCE_MS);
   }
+
+  readonly #onInterrupt = (): void => {
+    if (this.#settled) return;
+    if (this.#carrier) this.#carrier.interrupt(this);
+    else this.fail('canceled', 'it was cancelled before it ran');
+  };
 
   readonly #onAbort = (): void => {
     if (this.#settled) return;

@@ -33,6 +33,8 @@ export interface PoolInvocation {
   readonly body: Uint8Array;
   /** Aborts when the caller went away. */
   readonly signal?: CallerSignal | undefined;
+  /** Aborts when the lambda is to end by itself: its own signal aborts then, and its result still counts. */
+  readonly interrupt?: CallerSignal | undefined;
 }
 
 export interface Pool {

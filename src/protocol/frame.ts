@@ -5,7 +5,8 @@
  *     u8  type     see FrameType
  *     u32 isolate  which isolate of the runner, 0 for the runner itself
  *     u32 id       invocation, bridge call or ping that the frame belongs to
- *     u32 aux      result: CPU time charged, in microseconds; invoke: milliseconds left until the deadline; else 0
+ *     u32 aux      result: CPU time charged, in microseconds; invoke: milliseconds left until the deadline;
+ *                   cancel: CANCEL_ASKS, or 0; else 0
  *     u32 head     length of the head
  *     ...          head: JSON text, UTF-8
  *     ...          body: opaque bytes
@@ -37,6 +38,8 @@ export const FrameType = {
   pong: 72,
   unloaded: 73,
 } as const;
+/** `aux` of a cancel frame: the lambda is asked to end, and its result is still waited for. 0 ends it. */
+export const CANCEL_ASKS = 1;
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 
 export interface Frame {

@@ -1,7 +1,7 @@
 import type { HeaderList } from './outcome.ts';
 
 /** What an invocation carries into the isolate: the head of an `invoke` frame. The body travels beside it, as bytes. */
-export type InvocationHead = HttpHead | RpcHead | MetricsHead;
+export type InvocationHead = HttpHead | RpcHead | TaskHead | MetricsHead;
 
 interface AnyHead {
   readonly requestId: string;
@@ -31,6 +31,19 @@ export interface RpcHead extends AnyHead {
   readonly contentType: string;
   readonly headers: Readonly<Record<string, unknown>>;
   readonly redelivered: boolean;
+}
+
+/**
+ * A task is split, or one of its subtasks is executed: the body is the content, as JSON. The reply to a split is the
+ * subtasks' contents, a line of JSON each.
+ */
+export interface TaskHead extends AnyHead {
+  readonly kind: 'task';
+  readonly taskId: number;
+  /** From 1; absent where the task is split. */
+  readonly subtaskId?: number | undefined;
+  /** From 1. */
+  readonly attempt: number;
 }
 
 /**

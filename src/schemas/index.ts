@@ -16,6 +16,17 @@ import {
 import { LimitView, LimitViews, Quota, QuotaView } from './limits.ts';
 import { LogList, LogRecord } from './log.ts';
 import { Instance, Status } from './status.ts';
+import {
+  Subtask,
+  SubtaskList,
+  Task,
+  TaskCreated,
+  TaskDetail,
+  TaskError,
+  TaskList,
+  TaskProgress,
+  TaskResult,
+} from './task.ts';
 import { UsagePoint, UsageSums, UsageView } from './usage.ts';
 
 export * from './account.ts';
@@ -27,6 +38,7 @@ export * from './limits.ts';
 export * from './log.ts';
 export * from './scopes.ts';
 export * from './status.ts';
+export * from './task.ts';
 export * from './usage.ts';
 
 /** Every schema with an `$id`: the components of the OpenAPI document. */
@@ -52,6 +64,15 @@ export const COMPONENTS: readonly TSchema[] = [
   Status,
   LogRecord,
   LogList,
+  TaskError,
+  TaskProgress,
+  TaskCreated,
+  Task,
+  TaskDetail,
+  TaskList,
+  Subtask,
+  SubtaskList,
+  TaskResult,
   AccountCreated,
   Account,
   AccountList,

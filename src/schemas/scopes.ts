@@ -5,8 +5,8 @@ export type Scope = (typeof SCOPES)[number];
 export const SCOPE_MEANINGS: Readonly<Record<Scope, string>> = {
   admin: 'all that its account may do, tokens included',
   deploy: 'create, change and delete lambdas, and read',
-  invoke: 'call lambdas',
-  read: 'look at lambdas, logs, quota and usage',
+  invoke: 'call lambdas, and run tasks',
+  read: 'look at lambdas, tasks, logs, quota and usage',
 };
 
 /** Which scopes let a token do what needs `needed`: `admin` holds all, `deploy` can read what it deployed. */

@@ -8,6 +8,7 @@ import { blobs } from './shared-migrations.ts';
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '001-start': { up: start },
   '002-queues': { up: allowedQueues },
+  '003-tasks': { up: tasks },
 };
 
 /** Of a store that several hosts share; their names sort among the others. */
@@ -139,6 +140,82 @@ async function allowedQueues(db: Kysely<never>): Promise<void> {
   await db.schema
     .alterTable('quotas')
     .addColumn('queues', 'text', (c) => c.notNull().defaultTo('[]'))
+    .execute();
+}
+
+async function tasks(db: Kysely<never>): Promise<void> {
+  const { schema } = db;
+  await schema
+    .createTable('tasks')
+    .addColumn('id', 'bigint', (c) => c.primaryKey())
+    .addColumn('account_id', 'text', (c) => c.notNull().references('accounts.id').onDelete('cascade'))
+    .addColumn('lambda_id', 'text', (c) => c.notNull())
+    .addColumn('description', 'text', (c) => c.notNull())
+    .addColumn('content', 'text', (c) => c.notNull())
+    .addColumn('state', 'text', (c) => c.notNull())
+    .addColumn('error', 'text')
+    .addColumn('policy', 'text', (c) => c.notNull())
+    .addColumn('total', 'integer')
+    .addColumn('done', 'integer', (c) => c.notNull())
+    .addColumn('failed', 'integer', (c) => c.notNull())
+    .addColumn('canceled', 'integer', (c) => c.notNull())
+    .addColumn('bytes', 'bigint', (c) => c.notNull())
+    .addColumn('result_bytes', 'bigint', (c) => c.notNull())
+    .addColumn('run_at', 'bigint', (c) => c.notNull())
+    .addColumn('tries', 'integer', (c) => c.notNull())
+    .addColumn('attempts', 'integer', (c) => c.notNull())
+    .addColumn('losses', 'integer', (c) => c.notNull())
+    .addColumn('worker', 'text')
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .addColumn('updated_at', 'bigint', (c) => c.notNull())
+    .addColumn('started_at', 'bigint')
+    .addColumn('ended_at', 'bigint')
+    .execute();
+  await schema.createIndex('tasks_list').on('tasks').columns(['account_id', 'created_at', 'id']).execute();
+  await schema
+    .createIndex('tasks_unfinished')
+    .on('tasks')
+    .columns(['account_id', 'state', 'run_at', 'id'])
+    .where(sql.ref('ended_at'), 'is', null)
+    .execute();
+  await schema.createIndex('tasks_ended').on('tasks').column('ended_at').execute();
+  await schema
+    .createTable('subtasks')
+    .addColumn('task_id', 'bigint', (c) => c.notNull().references('tasks.id').onDelete('cascade'))
+    .addColumn('id', 'integer', (c) => c.notNull())
+    .addColumn('account_id', 'text', (c) => c.notNull())
+    .addColumn('lambda_id', 'text', (c) => c.notNull())
+    .addColumn('content', 'text', (c) => c.notNull())
+    .addColumn('state', 'text', (c) => c.notNull())
+    .addColumn('run_at', 'bigint', (c) => c.notNull())
+    .addColumn('queued_at', 'bigint')
+    .addColumn('tries', 'integer', (c) => c.notNull())
+    .addColumn('attempts', 'integer', (c) => c.notNull())
+    .addColumn('losses', 'integer', (c) => c.notNull())
+    .addColumn('worker', 'text')
+    .addColumn('result', 'text')
+    .addColumn('error', 'text')
+    .addColumn('started_at', 'bigint')
+    .addColumn('ended_at', 'bigint')
+    .addPrimaryKeyConstraint('subtasks_key', ['task_id', 'id'])
+    .execute();
+  // The order in which an account's subtasks are claimed; those that ended are not in it.
+  await schema
+    .createIndex('subtasks_waiting')
+    .on('subtasks')
+    .columns(['account_id', 'id', 'run_at', 'task_id'])
+    .where(sql.ref('state'), '=', sql`'waiting'`)
+    .execute();
+  await schema
+    .createIndex('subtasks_running')
+    .on('subtasks')
+    .column('worker')
+    .where(sql.ref('state'), '=', sql`'running'`)
+    .execute();
+  await schema
+    .createTable('task_workers')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('expires_at', 'bigint', (c) => c.notNull())
     .execute();
 }
 

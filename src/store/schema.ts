@@ -126,7 +126,80 @@ export interface BlobHoldsTable {
   until: number;
 }
 
+/** A task of a lambda: a content that is split, and what became of its parts. */
+export interface TasksTable {
+  /** A whole number that says nothing of how many there are. */
+  id: number;
+  account_id: string;
+  /** No foreign key: a task outlives its lambda, and says so. */
+  lambda_id: string;
+  description: string;
+  /** JSON. */
+  content: string;
+  state: string;
+  /** JSON: why it could not be split. */
+  error: string | null;
+  /** JSON: how subtasks are tried again. */
+  policy: string;
+  /** Subtasks; null until it is split. */
+  total: number | null;
+  done: number;
+  failed: number;
+  canceled: number;
+  /** Of content, subtasks' contents, and results. */
+  bytes: number;
+  result_bytes: number;
+  /** Not to be split before then. */
+  run_at: number;
+  tries: number;
+  attempts: number;
+  losses: number;
+  /** The worker that splits it. */
+  worker: string | null;
+  created_at: number;
+  updated_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+}
+
+export interface SubtasksTable {
+  task_id: number;
+  /** From 1, in the order of the split. */
+  id: number;
+  account_id: string;
+  lambda_id: string;
+  /** JSON. */
+  content: string;
+  state: string;
+  /** Not to be executed before then. */
+  run_at: number;
+  /** When it was given to the broker; null where it was not, or where that is no longer worth anything. */
+  queued_at: number | null;
+  /** Claims so far: who ends it must name the last one. */
+  tries: number;
+  /** Executions that count against the retry policy. */
+  attempts: number;
+  /** Executions that were lost without its doing. */
+  losses: number;
+  worker: string | null;
+  /** JSON. */
+  result: string | null;
+  /** JSON. */
+  error: string | null;
+  started_at: number | null;
+  ended_at: number | null;
+}
+
+/** A running host that executes tasks. What it has claimed is void once it expires. */
+export interface TaskWorkersTable {
+  id: string;
+  expires_at: number;
+}
+
 export interface Schema {
+  tasks: TasksTable;
+  subtasks: SubtasksTable;
+  task_workers: TaskWorkersTable;
   meta: MetaTable;
   accounts: AccountsTable;
   tokens: TokensTable;

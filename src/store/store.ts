@@ -15,6 +15,8 @@ import { openPostgres } from './postgres.ts';
 import { quotasRepository, type QuotasRepository } from './quotas.ts';
 import { createSharedBlobs } from './shared-blobs.ts';
 import { openSqlite } from './sqlite.ts';
+import { taskClaimsRepository, type TaskClaimsRepository } from './task-claims.ts';
+import { tasksRepository, type TasksRepository } from './tasks.ts';
 import { tokensRepository, type TokensRepository } from './tokens.ts';
 import { usageRepository, type UsageRepository } from './usage.ts';
 import { versionsRepository, type VersionsRepository } from './versions.ts';
@@ -27,6 +29,8 @@ export interface Repositories {
   readonly versions: VersionsRepository;
   readonly builds: BuildsRepository;
   readonly usage: UsageRepository;
+  readonly tasks: TasksRepository;
+  readonly taskClaims: TaskClaimsRepository;
   readonly meta: MetaRepository;
 }
 
@@ -153,6 +157,8 @@ function repositories(db: Database): Repositories {
     versions: versionsRepository(db),
     builds: buildsRepository(db),
     usage: usageRepository(db),
+    tasks: tasksRepository(db),
+    taskClaims: taskClaimsRepository(db),
     meta: metaRepository(db),
   };
 }

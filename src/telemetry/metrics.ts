@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { VERSION } from '../config/version.ts';
 import { createPartMetrics, type PartMetrics } from './part-metrics.ts';
+import { createTaskCounts, type TaskCounts } from './task-counts.ts';
 
 /** What the request path counts: one counter and one histogram, with labels from closed lists. */
 export interface InvocationMetrics {
@@ -16,7 +17,7 @@ const LOOP_RESOLUTION_MS = 10;
  * The host's metrics. Labels come from closed lists, never from accounts, lambdas or what clients send: the number of series
  * is bounded, whatever tenants do.
  */
-export interface Metrics extends InvocationMetrics, PartMetrics {
+export interface Metrics extends InvocationMetrics, PartMetrics, TaskCounts {
   /** The text of `/metrics`. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -86,6 +87,7 @@ export function createMetrics(): Metrics {
     admissionWait: (admitted, waitedMs) =>
       waits.observe({ result: admitted ? 'admitted' : 'refused' }, waitedMs / 1_000),
     ...createPartMetrics(registry),
+    ...createTaskCounts(registry),
     text: () => registry.metrics(),
     contentType: registry.contentType,
     gauge(name, help, read) {

@@ -174,6 +174,23 @@ services:
     assert.equal((await tenant.api.proxyLambdaGet({ lambdaId, path: 'subtasks_done/x' })).statusCode, 404);
     // What a task's content does is the tasks API's; `main` is no route of it.
     assert.equal((await main(lambdaId)).statusCode, 405);
+
+    const data = [
+      { count: 1, delay: 0.01 },
+      { count: 2, delay: 0.01 },
+      { count: 0, delay: 0 },
+    ];
+    const { task_id: taskId } = (await tenant.api.createTask({ content: { lambda_id: lambdaId, data } }))
+      .json;
+    await tenant.api.waitForTask(taskId, { timeoutMs: 30_000 });
+    const { status, results } = (await tenant.api.getTaskResult({ taskId })).json;
+    assert.equal(status, 'done');
+    assert.deepEqual(
+      results.map(({ result }) => result),
+      data.map(() => ({ result: 'some task result' })),
+    );
+    const done = await tenant.api.proxyLambdaGet({ lambdaId, path: `subtasks_done/${taskId}` });
+    assert.deepEqual([done.statusCode, done.json], [200, { sub_tasks_done: 3 }]);
   });
 
   test('a route without parameters', async () => {

@@ -11,6 +11,7 @@ import type { AddressInfo } from 'node:net';
 import { Compile } from 'typebox/compile';
 import type { FastifyInstance } from 'fastify';
 import { managementApi, type ManagementApiOptions } from '../../src/api/management-api.ts';
+import { createAdmission } from '../../src/admission/admission.ts';
 import { createBuilder } from '../../src/archive/builder.ts';
 import { LambdaApi } from '../../src/client/index.ts';
 import { compileConfig, type ConfigSources } from '../../src/config/config.ts';
@@ -19,14 +20,17 @@ import type { Deployer } from '../../src/deploy/types.ts';
 import { createAuthenticator } from '../../src/gateway/http/authenticator.ts';
 import { installErrorHandler } from '../../src/gateway/http/errors.ts';
 import { createHttpServer } from '../../src/gateway/http/server.ts';
+import { createInvoke } from '../../src/invoke/invoke.ts';
 import type { InstanceStatus, Pool } from '../../src/pool/types.ts';
-import type { Failure } from '../../src/protocol/outcome.ts';
+import { failure, type Failure } from '../../src/protocol/outcome.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import type { Registry, Scope } from '../../src/registry/types.ts';
 import { egressProblems } from '../../src/services/egress/rules.ts';
 import { createLogStore, type LogStore } from '../../src/services/log/log-store.ts';
 import { openStore } from '../../src/store/store.ts';
+import { createTasks } from '../../src/tasks/tasks.ts';
 import { createLog } from '../../src/telemetry/log.ts';
+import { createMetrics } from '../../src/telemetry/metrics.ts';
 
 type StillPool = Pick<Pool, 'prepare' | 'retire' | 'configure' | 'instances'> & {
   /** What the next starts end with. */
@@ -78,6 +82,29 @@ export async function startApiHost({
   const pool = stillPool();
   const deployer = createDeployer({ store, registry, builder, pool, config, log });
   const logs = createLogStore({ dir: join(dataDir, 'logs') });
+  // Tasks are taken in and shown; nothing executes them here.
+  const metrics = createMetrics();
+  const tasks = createTasks({
+    store,
+    registry,
+    invoke: createInvoke({
+      admission: createAdmission({ now: Date.now }),
+      pool: {
+        invoke: async () => ({ outcome: failure('not_ready', 'no isolates here'), usage: { cpuUs: 0 } }),
+      },
+      usage: registry.usage,
+      metrics,
+    }),
+    metrics,
+    log,
+    now: Date.now,
+    alone: true,
+    leaseMs: 10_000,
+    pollMs: 1_000,
+    cancelGraceMs: 0,
+    retentionMs: 86_400_000,
+    places: 1,
+  });
   const faults: unknown[] = [];
   const app = createHttpServer({
     authenticator: createAuthenticator({ registry, mode: authMode }),
@@ -91,6 +118,7 @@ export async function startApiHost({
     registry,
     deployer,
     logs,
+    tasks,
     version: '0.0.0-test',
     readiness: async () => ({ store: { ok: true, detail: 'open' } }),
     egressProblems,

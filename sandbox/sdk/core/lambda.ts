@@ -18,6 +18,7 @@ import { Router, type Routed } from './router.ts';
 import { compileRoute, type Parameters as PathParameters } from './routes.ts';
 import { decodeEvent, encodeResult, rpcContext, type RpcRequestHead } from './rpc.ts';
 import type { InvocationScope, LambdaScope } from './scope.ts';
+import { runTask, taskClassOf, type TaskHead } from './task.ts';
 import { staticFiles, type StaticFiles } from './static-files.ts';
 import { userMetrics } from './user-metrics.ts';
 
@@ -35,6 +36,7 @@ export interface LambdaOptions {
 export type RequestHead =
   | (HttpRequestHead & { readonly kind: 'http' })
   | (RpcRequestHead & { readonly kind: 'rpc' })
+  | (TaskHead & { readonly kind: 'task' })
   // The host itself asks for the lambda's metrics: no edge makes such a head.
   | { readonly kind: 'metrics'; readonly requestId: string };
 
@@ -71,6 +73,7 @@ const HEALTHY = { status: 'ok' };
 export function createLambda(exports: Readonly<Record<string, unknown>>, options: LambdaOptions): Lambda {
   const { platform, type } = options;
   const entry = type === 'tasks' ? undefined : entryOf(exports, options.handler);
+  const Task = type === 'tasks' ? taskClassOf(exports, options.handler) : undefined;
   const Request = requestClass(type, options.services);
   const scope: LambdaScope & { userCtx: UserCtx | undefined; config: unknown } = {
     lambdaId: options.lambdaId,
@@ -185,6 +188,10 @@ export function createLambda(exports: Readonly<Record<string, unknown>>, options
       let counts = mainCounts;
       try {
         if (head.kind === 'metrics') return { reply: metricsReply() };
+        if (head.kind === 'task') {
+          if (Task === undefined) throw new RouteError('route_not_found', 'this lambda is of no tasks type');
+          return { reply: await runTask(Task, head, body, scope, invocation) };
+        }
         // What most requests are goes without the router, and through one async function less.
         if (head.kind === 'http' && head.path === '/main' && head.method === 'POST' && type !== 'tasks') {
           const value = await callEntry(new Request(head, body, scope, invocation));
@@ -205,7 +212,7 @@ export function createLambda(exports: Readonly<Record<string, unknown>>, options
         return { reply };
       } catch (error) {
         const failure = isRouteError(error) ? routeFailure(error) : failureOf(error);
-        if (head.kind !== 'metrics') count(counts, failureStatus(failure));
+        if (head.kind !== 'metrics' && head.kind !== 'task') count(counts, failureStatus(failure));
         return { failure };
       }
     },

@@ -22,6 +22,7 @@ const TAGS = [
   { name: 'lambdas', description: 'Deploy and manage lambdas' },
   { name: 'versions', description: 'Versions, builds, archives' },
   { name: 'configuration', description: "A lambda's user configuration" },
+  { name: 'tasks', description: 'Work of tasks lambdas, in parts, that survives' },
   { name: 'logs', description: "A lambda's log" },
   { name: 'invoke', description: 'Call lambdas' },
   { name: 'accounts', description: 'Accounts, quota and usage' },
@@ -74,4 +75,9 @@ const nameOf = ({ $id }: { $id?: unknown }): string | undefined =>
   typeof $id === 'string' ? $id : undefined;
 
 const needs = (access: Exclude<Access, 'public'>): string =>
-  access === 'operator' ? "For the operator's token only." : `Needs the scope \`${access}\`.`;
+  access === 'operator'
+    ? "For the operator's token only."
+    : `Needs the scope ${[access]
+        .flat()
+        .map((scope) => `\`${scope}\``)
+        .join(' or ')}.`;

@@ -113,7 +113,7 @@ import { test } from 'node:test';
 import { LambdaTask } from '../lambda_main.ts';
 
 test('counts the words of each text', async () => {
-  const task = new LambdaTask({ taskId: '1', subtaskId: '1', accountId: 'a', requestId: 'r' });
+  const task = new LambdaTask({ taskId: 1, subtaskId: 1, accountId: 'a', requestId: 'r' });
   const parts = await task.splitTasksContent({ texts: ['one', 'two words'] });
   assert.equal(parts.length, 2);
   assert.deepEqual(await task.executeSubtask(parts[1]), { words: 2 });

@@ -1,0 +1,187 @@
+import { randomInt } from 'node:crypto';
+import { IsolambdaError } from '../errors/error.ts';
+import type { Invoke } from '../invoke/types.ts';
+import type { Registry } from '../registry/types.ts';
+import type { Store } from '../store/store.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { Executor } from './executor.ts';
+import type { TaskMetrics } from './metrics.ts';
+import { Scheduler } from './scheduler.ts';
+import type { SubtaskBroker, SubtaskKey, Tasks } from './types.ts';
+import { Worker } from './worker.ts';
+
+export interface TasksOptions {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly invoke: Invoke;
+  readonly metrics: TaskMetrics;
+  readonly log: Logger;
+  readonly now: () => number;
+  /** No other host has this store. */
+  readonly alone: boolean;
+  /** Where subtasks go through a broker; without it hosts claim them in the store. */
+  readonly broker?: SubtaskBroker | undefined;
+  readonly leaseMs: number;
+  readonly pollMs: number;
+  readonly cancelGraceMs: number;
+  /** Tasks are deleted that ended this long ago. */
+  readonly retentionMs: number;
+  /** Splits and subtasks in flight on this host. */
+  readonly places: number;
+}
+
+/** Ids are numbers, as the contract has them, of which nobody can tell how many tasks others have. */
+const MAX_ID = 2 ** 48 - 1;
+const RESULTS_PAGE = 100;
+const SWEEP_MS = 60_000;
+const SWEPT_AT_ONCE = 100;
+
+export function createTasks(options: TasksOptions): Tasks {
+  const { store, registry, invoke, metrics, log, now, alone, broker, pollMs } = options;
+  const executor = new Executor({
+    store,
+    registry,
+    invoke,
+    metrics,
+    log,
+    now,
+    cancelGraceMs: options.cancelGraceMs,
+    onFree(accountId, runAt) {
+      scheduler.wake(accountId);
+      if (runAt !== undefined && runAt > now()) scheduler.wakeAt(accountId, runAt);
+    },
+    onSplit({ accountId, taskId }, parts) {
+      if (broker === undefined) scheduler.wake(accountId);
+      else broker.offer(Array.from({ length: parts }, (_, at) => ({ accountId, taskId, subtaskId: at + 1 })));
+    },
+  });
+  const worker = new Worker({
+    store,
+    executor,
+    alone,
+    leaseMs: options.leaseMs,
+    now,
+    log,
+    onRecovered: (accountId) => scheduler.wake(accountId),
+  });
+  const scheduler = new Scheduler({
+    store,
+    registry,
+    executor,
+    worker: worker.id,
+    places: options.places,
+    claimsSubtasks: broker === undefined,
+    pollMs,
+    now,
+    log,
+  });
+
+  let sweeper: NodeJS.Timeout | undefined;
+  let stopListening = (): void => undefined;
+  let stopping: Promise<void> | undefined;
+  let started = false;
+
+  /** What is said of tasks by this host is heeded here at once; other hosts see it when they next look. */
+  async function heed(taskId: number): Promise<void> {
+    executor.heed(new Set([taskId]), await store.taskClaims.states([taskId]));
+  }
+
+  async function sweep(): Promise<void> {
+    // In small bites: a task may have thousands of subtasks.
+    while (
+      (await store.tasks.deleteEndedBefore(now() - options.retentionMs, SWEPT_AT_ONCE)) === SWEPT_AT_ONCE
+    );
+  }
+
+  async function execute(key: SubtaskKey): Promise<void> {
+    const claim = await store.taskClaims.claimSubtask(worker.id, key, now());
+    if (claim !== undefined) await executor.execute(claim);
+  }
+
+  return {
+    async create({ accountId, lambdaId, description, content, policy }) {
+      const limits = registry.limits(accountId);
+      const bytes = Buffer.byteLength(content);
+      if (bytes > limits.task_content_bytes)
+        throw new IsolambdaError(
+          'request_too_large',
+          `the content has ${bytes} bytes; allowed are ${limits.task_content_bytes} (task_content_bytes)`,
+        );
+      const taskId = await store.transaction(async (tx) => {
+        const held = await tx.tasks.held(accountId);
+        if (held.unfinished >= limits.tasks)
+          throw new IsolambdaError(
+            'quota_exceeded',
+            `${held.unfinished} tasks of the account have not ended; its limit is ${limits.tasks} (tasks)`,
+          );
+        if (held.bytes + bytes > limits.tasks_bytes)
+          throw new IsolambdaError(
+            'quota_exceeded',
+            `the account's tasks hold ${held.bytes} bytes; its limit is ${limits.tasks_bytes} (tasks_bytes): delete some that have ended`,
+          );
+        const task = { accountId, lambdaId, description, content, policy, createdAt: now() };
+        for (;;) {
+          const id = randomInt(1, MAX_ID);
+          if (await tx.tasks.insert({ id, ...task })) return id;
+        }
+      });
+      scheduler.wake(accountId);
+      return taskId;
+    },
+    get: (taskId) => store.tasks.get(taskId),
+    content: (taskId) => store.tasks.content(taskId),
+    list: (filter) => store.tasks.list(filter),
+    subtasks: (taskId, filter) => store.tasks.subtasks(taskId, filter),
+    async *results(taskId) {
+      for (let after = 0; ;) {
+        const page = await store.tasks.results(taskId, after, RESULTS_PAGE);
+        yield* page;
+        const last = page.at(-1);
+        if (last === undefined || page.length < RESULTS_PAGE) return;
+        after = last.id;
+      }
+    },
+    async cancel(taskId) {
+      const state = await store.transaction((tx) => tx.taskClaims.cancel(taskId, now()));
+      if (state === 'done' || state === 'failed')
+        throw new IsolambdaError('conflict', `task ${taskId} has ended before: it is ${state}`);
+      if (state === 'canceled') metrics.task('canceled');
+      await heed(taskId);
+      return store.tasks.get(taskId);
+    },
+    async delete(taskId) {
+      await store.tasks.delete(taskId);
+      await heed(taskId);
+    },
+    async start() {
+      started = true;
+      await worker.start();
+      scheduler.start();
+      broker?.start({
+        execute,
+        accountsWithWork: () => store.taskClaims.accountsWithWork(),
+        parallelism: (accountId) => registry.limits(accountId).task_parallelism,
+        unqueued: (queuedBefore, limit) => store.taskClaims.unqueued(now(), queuedBefore, limit),
+        markQueued: (keys) => store.taskClaims.markQueued(keys, now()),
+      });
+      // A lambda that was switched on again has tasks that wait for it.
+      stopListening = registry.on('lambdaChanged', ({ lambda }) => {
+        if (lambda.type === 'tasks') scheduler.wake(lambda.accountId);
+      });
+      sweeper = setInterval(
+        () => void sweep().catch((error: unknown) => log.error({ err: error }, 'old tasks were not deleted')),
+        SWEEP_MS,
+      );
+      sweeper.unref();
+    },
+    stop: (graceMs) =>
+      (stopping ??= (async () => {
+        if (!started) return;
+        clearInterval(sweeper);
+        stopListening();
+        await Promise.all([scheduler.stop(), broker?.stop()]);
+        await executor.stop(graceMs);
+        await worker.stop();
+      })()),
+  };
+}
