@@ -28,8 +28,10 @@ export class Timeout extends RpcError {
   readonly code = 'timeout';
   readonly timeoutMs: number;
 
-  constructor(queue: string, timeoutMs: number) {
-    super(queue, `no reply from queue "${queue}" within ${timeoutMs} ms`);
+  /** `refusals`: how often the broker did not take the request. */
+  constructor(queue: string, timeoutMs: number, refusals = 0) {
+    const refused = refusals === 0 ? '' : `: the broker refused the request ${refusals} times`;
+    super(queue, `no reply from queue "${queue}" within ${timeoutMs} ms${refused}`);
     this.timeoutMs = timeoutMs;
   }
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Channel, ChannelModel, Message } from 'amqplib';
+import type { ChannelModel, ConfirmChannel, Message, Options } from 'amqplib';
 import { BrokerLink, toError, type TlsOptions } from '../amqp/connection.ts';
 import { parseBrokerUrl, type BrokerUrl } from '../amqp/url.ts';
 import { batchWrites } from '../amqp/write-batching.ts';
@@ -36,12 +36,17 @@ interface Call {
   readonly contentType: string;
   readonly headers: Readonly<Record<string, unknown>> | undefined;
   readonly deadlineMs: number;
+  /** How often the broker said that it did not take the request. */
+  refusals: number;
   readonly resolve: (reply: RpcReply) => void;
   readonly reject: (error: Error) => void;
 }
 
 const DIRECT_REPLY_TO = 'amq.rabbitmq.reply-to';
 const DEFAULT_TIMEOUT_MS = 30_000;
+/** Before a request that the broker did not take is sent again; twice as long each time. */
+const FIRST_RESEND_MS = 10;
+const MAX_RESEND_MS = 500;
 /** Node's timers end there: 24.8 days. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
@@ -59,7 +64,7 @@ export class RpcClient {
   /** Those of them that wait for a connection. */
   readonly #unsent = new Set<Call>();
   #link: BrokerLink | undefined;
-  #channel: Channel | undefined;
+  #channel: ConfirmChannel | undefined;
   #closed = false;
 
   /** Connects on the first call, or by `connect`. Throws IsolambdaError `configuration` for a URL that cannot work. */
@@ -109,6 +114,7 @@ export class RpcClient {
         contentType: encoded.contentType,
         headers: options.headers,
         deadlineMs: Date.now() + timeoutMs,
+        refusals: 0,
         resolve: (reply) => {
           end();
           resolve(reply);
@@ -119,7 +125,7 @@ export class RpcClient {
         },
       };
       const onAbort = (): void => call.reject(toError(options.signal?.reason));
-      const timer = setTimeout(() => call.reject(new Timeout(queue, timeoutMs)), timeoutMs);
+      const timer = setTimeout(() => call.reject(new Timeout(queue, timeoutMs, call.refusals)), timeoutMs);
       options.signal?.addEventListener('abort', onAbort, { once: true });
       this.#calls.set(id, call);
       if (this.#channel) this.#send(this.#channel, call);
@@ -173,7 +179,7 @@ export class RpcClient {
   }
 
   async #attach(model: ChannelModel, fail: (error: Error) => void): Promise<void> {
-    const channel = await model.createChannel();
+    const channel = await model.createConfirmChannel();
     batchWrites(model, channel);
     channel.on('error', fail);
     channel.on('close', () => {
@@ -206,18 +212,22 @@ export class RpcClient {
       if (!this.#unsent.has(call)) call.reject(new ConnectionLost(call.queue, error.message, error));
   }
 
-  #send(channel: Channel, call: Call): void {
+  #send(channel: ConfirmChannel, call: Call): void {
     const nowMs = Date.now();
+    const properties: Options.Publish = {
+      replyTo: DIRECT_REPLY_TO,
+      correlationId: call.id,
+      contentType: call.contentType,
+      // Unroutable comes back at once instead of never.
+      mandatory: true,
+      expiration: Math.max(1, Math.ceil(call.deadlineMs - nowMs)),
+      timestamp: Math.floor(nowMs / 1_000),
+      ...(call.headers === undefined ? {} : { headers: call.headers }),
+    };
     try {
-      channel.publish('', call.queue, call.body, {
-        replyTo: DIRECT_REPLY_TO,
-        correlationId: call.id,
-        contentType: call.contentType,
-        // Unroutable comes back at once instead of never.
-        mandatory: true,
-        expiration: Math.max(1, Math.ceil(call.deadlineMs - nowMs)),
-        timestamp: Math.floor(nowMs / 1_000),
-        ...(call.headers === undefined ? {} : { headers: call.headers }),
+      channel.publish('', call.queue, call.body, properties, (error: Error | null) => {
+        // Anything else is the channel's end, which its own event tells.
+        if (error?.message === 'message nacked') this.#resend(call);
       });
     } catch (error) {
       // AMQP cannot hold such headers or properties. Any other error: the channel has closed, and the next one takes it.
@@ -225,6 +235,21 @@ export class RpcClient {
         call.reject(new InvalidRequest(call.queue, error.message, error));
       else this.#sendLater(call);
     }
+  }
+
+  /**
+   * The broker did not take the request. RabbitMQ routes to a quorum queue from before its members run: what comes then is neither
+   * returned nor kept. A queue with a bound may refuse, too. Both pass.
+   */
+  #resend(call: Call): void {
+    const delayMs = Math.min(MAX_RESEND_MS, FIRST_RESEND_MS * 2 ** call.refusals++);
+    this.#unsent.add(call);
+    setTimeout(() => {
+      // Ended meanwhile; or a new connection has taken it along.
+      if (!this.#unsent.has(call) || !this.#channel) return;
+      this.#unsent.delete(call);
+      this.#send(this.#channel, call);
+    }, delayMs).unref();
   }
 
   #reply(message: Message): void {

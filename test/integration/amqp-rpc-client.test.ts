@@ -13,7 +13,17 @@ import {
 import type { ServeRequest } from '../../src/gateway/amqp/types.ts';
 import { failure } from '../../src/protocol/outcome.ts';
 import { brokerUrl } from '../broker.ts';
-import { client, echo, json, newQueueName, serving, until } from './amqp-serving.ts';
+import {
+  client,
+  deleteQueues,
+  echo,
+  json,
+  newQueueName,
+  rawChannel,
+  serving,
+  until,
+  WAIT_MS,
+} from './amqp-serving.ts';
 
 test('payloads: bytes come back as bytes, all JSON values as themselves', async (t) => {
   const { url, queue } = await serving(t);
@@ -130,6 +140,53 @@ test('InvalidReply: a reply that calls itself JSON and is not', async (t) => {
     }),
   });
   await assert.rejects(client(t, url).call(queue, 1), InvalidReply);
+});
+
+test('a request that the broker does not take (nack) is sent again, and Timeout says so where it never is', async (t) => {
+  const url = await brokerUrl();
+  const { channel } = await rawChannel(t, url);
+  const queue = newQueueName();
+  await channel.assertQueue(queue, {
+    exclusive: false,
+    autoDelete: false,
+    maxLength: 1,
+    overflow: 'reject-publish',
+  });
+  t.after(() => deleteQueues(url, [queue]));
+  channel.sendToQueue(queue, Buffer.from('fills it'));
+  await until('it is full', async () => (await channel.checkQueue(queue)).messageCount === 1);
+  const rpc = client(t, url);
+  await assert.rejects(
+    rpc.call(queue, 1, { timeoutMs: 300 }),
+    (error) => error instanceof Timeout && /the broker refused the request \d+ times/.test(error.message),
+  );
+  const kept = rpc.call(queue, 2);
+  await rpc.call(newQueueName(), 'behind it').catch(() => undefined);
+  await channel.purgeQueue(queue);
+  await serving(t, { queue, kind: 'passive' });
+  assert.equal(await kept, 2);
+});
+
+test('the first calls to a quorum queue that is being declared: no queue yet, or a reply, but never silence', async (t) => {
+  const url = await brokerUrl();
+  const rpc = client(t, url);
+  for (let round = 0; round < 8; round++) {
+    const queue = newQueueName();
+    let unroutable = 0;
+    const firstCall = async (): Promise<unknown> => {
+      for (;;)
+        try {
+          return await rpc.call(queue, round, { timeoutMs: WAIT_MS });
+        } catch (error) {
+          if (!(error instanceof Unroutable)) throw error;
+          unroutable++;
+        }
+    };
+    const first = firstCall();
+    await until('calls are under way', () => unroutable > 0);
+    await serving(t, { queue, kind: 'quorum' });
+    assert.equal(await first, round);
+  }
 });
 
 test("signal: an aborted call rejects with the signal's reason", async (t) => {
