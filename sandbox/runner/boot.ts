@@ -32,7 +32,7 @@ export async function bootGuest(
   },
 ): Promise<BootedGuest> {
   const { ivm } = runner;
-  const context = await isolate.createContext();
+  const context = await isolate.createContext({ inspector: options.load.profile });
   const boot = await bootFunction(isolate, context, runner.guest);
   const bundle = await isolate.compileScript(options.code, { filename: LAMBDA_SCRIPT });
   const lambda = await bundle.run(context, { reference: true });

@@ -72,6 +72,7 @@ export class GuestIsolate implements Watched {
     this.#intake = new Intake(load.limits.cpu_ms, context.suspects.has(load.lambdaId));
     this.#isolate = new context.ivm.Isolate({
       memoryLimit: Math.max(8, load.limits.memory_mb),
+      inspector: load.profile,
       onCatastrophicError: (message) => this.#catastrophe(message),
     });
     this.#meter = new Meter({

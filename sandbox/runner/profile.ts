@@ -2,31 +2,28 @@ import type IsolatedVm from 'isolated-vm';
 import { LAMBDA_SCRIPT } from '../bridge/wire.ts';
 import type { Stacks } from './stacks.ts';
 
-const TITLE = 'isolambda';
+/** Microseconds between two samples. */
+const INTERVAL_US = 1_000;
+/** A profile leaves in one frame, whose least bound is a reply of this size: of a longer one every second sample is left out, again and again. */
+const MAX_CHARS = 8 * 1024 * 1024;
 
-/**
- * As V8 gives it: the type in isolated-vm's declarations has `lineNubmer`. V8 counts lines and columns from 1, and 0 means
- * none; a `.cpuprofile` counts from 0, and -1 means none.
- */
-interface ProfileNode {
-  id: number;
-  hitCount: number;
-  children: number[];
-  callFrame: {
-    functionName: string;
-    url: string;
-    scriptId: number | string;
-    lineNumber: number;
-    columnNumber: number;
-    bailoutReason?: string;
-  };
-}
+/** What V8's `Profiler.stop` answers: the content of a `.cpuprofile` file. Lines and columns count from 0; -1 means none. */
 interface CpuProfile {
-  startTime: number;
-  endTime: number;
+  readonly nodes: readonly ProfileNode[];
+  readonly startTime: number;
+  readonly endTime: number;
   samples: number[];
   timeDeltas: number[];
-  nodes: ProfileNode[];
+}
+interface ProfileNode {
+  readonly callFrame: {
+    functionName: string;
+    scriptId: string;
+    url: string;
+    lineNumber: number;
+    columnNumber: number;
+  };
+  readonly children?: readonly number[];
 }
 
 export interface Profile {
@@ -34,69 +31,58 @@ export interface Profile {
   stop(stacks: Stacks): Promise<string>;
 }
 
-/** Collects a CPU profile of the isolate, from now on. */
+/**
+ * Collects a CPU profile of the isolate, which must have been made with `inspector`, from now on. Over the inspector, because
+ * isolated-vm's own profiler starts anew at each entry, which logs all code again: ten milliseconds for each call.
+ * V8 samples the thread that it was started on; an isolate that is alone in its runner stays on one.
+ */
 export function startProfile(isolate: IsolatedVm.Isolate): Profile {
-  isolate.startCpuProfiler(TITLE);
+  const session = isolate.createInspectorSession();
+  const waiting = new Map<number, (answer: string) => void>();
+  session.onResponse = (id, answer) => waiting.get(id)?.(answer);
+  session.onNotification = () => undefined;
+  let lastId = 0;
+  const ask = (method: string, params: object = {}): Promise<string> =>
+    new Promise((resolve) => {
+      const id = ++lastId;
+      waiting.set(id, resolve);
+      session.dispatchProtocolMessage(JSON.stringify({ id, method, params }));
+    });
+  void ask('Profiler.enable');
+  void ask('Profiler.setSamplingInterval', { interval: INTERVAL_US });
+  void ask('Profiler.start');
   return {
     async stop(stacks) {
-      const threads = await isolate.stopCpuProfiler(TITLE);
-      const profiles: readonly unknown[] = threads.map(({ profile }) => profile);
-      return JSON.stringify(merge(profiles as readonly CpuProfile[], stacks));
+      const answer = JSON.parse(await ask('Profiler.stop')) as { result: { profile: CpuProfile } };
+      session.dispose();
+      return profileText(answer.result.profile, stacks, MAX_CHARS);
     },
   };
 }
 
-/** An isolate moves between the threads of isolated-vm's pool, and there is a profile of each: one tree is made of them. */
-function merge(profiles: readonly CpuProfile[], stacks: Stacks): CpuProfile {
-  const root: ProfileNode = {
-    id: 1,
-    hitCount: 0,
-    children: [],
-    callFrame: { functionName: '(root)', url: '', scriptId: '0', lineNumber: -1, columnNumber: -1 },
-  };
-  const merged: CpuProfile = { startTime: Infinity, endTime: 0, samples: [], timeDeltas: [], nodes: [root] };
-  let offset = 1;
-  const timed: { at: number; node: number }[] = [];
-  for (const profile of profiles) {
-    merged.startTime = Math.min(merged.startTime, profile.startTime);
-    merged.endTime = Math.max(merged.endTime, profile.endTime);
-    const isRoot = (node: ProfileNode): boolean => node.callFrame.functionName === '(root)';
-    const rootIds = new Set(profile.nodes.filter(isRoot).map((node) => node.id));
-    const renumber = (id: number): number => (rootIds.has(id) ? 1 : id + offset);
-    let highest = 0;
-    for (const node of profile.nodes) {
-      highest = Math.max(highest, node.id);
-      const children = node.children.map(renumber);
-      if (isRoot(node)) root.children.push(...children);
-      else merged.nodes.push({ ...node, id: renumber(node.id), children, callFrame: locate(node, stacks) });
-    }
-    // isolated-vm counts each "delta" from the profile's start; in the file format it is from the sample before.
-    profile.samples.forEach((node, i) => {
-      timed.push({ at: profile.startTime + (profile.timeDeltas[i] ?? 0), node: renumber(node) });
-    });
-    offset += highest;
+/** As JSON of at most `maxChars`, as far as fewer samples can make it that short. */
+export function profileText(profile: CpuProfile, stacks: Pick<Stacks, 'locate'>, maxChars: number): string {
+  const nodes = profile.nodes.map((node) => ({ children: [], ...node, callFrame: locate(node, stacks) }));
+  for (let { samples, timeDeltas } = profile; ;) {
+    const text = JSON.stringify({ ...profile, nodes, samples, timeDeltas });
+    if (text.length <= maxChars || samples.length < 2) return text;
+    ({ samples, timeDeltas } = everySecond(samples, timeDeltas));
   }
-  timed.sort((a, b) => a.at - b.at);
-  if (merged.startTime === Infinity) merged.startTime = 0;
-  let previous = merged.startTime;
-  for (const { at, node } of timed) {
-    merged.samples.push(node);
-    merged.timeDeltas.push(at - previous);
-    previous = at;
-  }
-  return merged;
 }
 
-function locate(node: ProfileNode, stacks: Stacks): ProfileNode['callFrame'] {
-  const { scriptId, lineNumber, columnNumber } = node.callFrame;
-  const frame = {
-    ...node.callFrame,
-    scriptId: String(scriptId),
-    lineNumber: lineNumber - 1,
-    columnNumber: columnNumber - 1,
-  };
-  const at = frame.url === LAMBDA_SCRIPT ? stacks.locate(lineNumber, columnNumber) : undefined;
+/** The time of a sample that is left out counts for the next. */
+function everySecond(
+  samples: readonly number[],
+  deltas: readonly number[],
+): Pick<CpuProfile, 'samples' | 'timeDeltas'> {
+  const kept = samples.filter((_, i) => i % 2 === 1);
+  return { samples: kept, timeDeltas: kept.map((_, i) => deltas[2 * i]! + deltas[2 * i + 1]!) };
+}
+
+function locate({ callFrame }: ProfileNode, stacks: Pick<Stacks, 'locate'>): ProfileNode['callFrame'] {
+  if (callFrame.url !== LAMBDA_SCRIPT) return callFrame;
+  const at = stacks.locate(callFrame.lineNumber + 1, callFrame.columnNumber + 1);
   return at === undefined
-    ? frame
-    : { ...frame, url: at.source, lineNumber: at.line - 1, columnNumber: at.column - 1 };
+    ? callFrame
+    : { ...callFrame, url: at.source, lineNumber: at.line - 1, columnNumber: at.column - 1 };
 }

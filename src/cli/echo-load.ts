@@ -42,7 +42,7 @@ export async function runEchoLoad({
   onProgress,
 }: EchoLoad): Promise<EchoReport> {
   const latencies = new Float64Array(count);
-  let [next, done, right, wrong, failed] = [0, 0, 0, 0, 0];
+  let [next, done, right, wrong, failed, measured] = [0, 0, 0, 0, 0, 0];
   let firstError: unknown;
   const started = performance.now();
 
@@ -54,7 +54,7 @@ export async function runEchoLoad({
         ? { traceparent: `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01` }
         : undefined;
       const got = await client.call(queue, json ? { n, text: sent.toString() } : sent, { headers });
-      latencies[n] = performance.now() - begin;
+      latencies[measured++] = performance.now() - begin;
       if (json ? isSame(got, n, sent.toString()) : got instanceof Uint8Array && sent.equals(got)) right += 1;
       else {
         wrong += 1;
@@ -62,7 +62,10 @@ export async function runEchoLoad({
       }
     } catch (error) {
       // Nothing serves the queue: the other calls would all fail the same way.
-      if (error instanceof Unroutable) throw error;
+      if (error instanceof Unroutable) {
+        next = count;
+        throw error;
+      }
       failed += 1;
       firstError ??= error;
     }
@@ -75,8 +78,8 @@ export async function runEchoLoad({
   await Promise.all(Array.from({ length: Math.min(inFlight, count) }, worker));
 
   const seconds = (performance.now() - started) / 1_000;
-  const sorted = latencies.toSorted();
-  const at = (share: number): number => sorted[Math.min(count - 1, Math.floor(share * count))] ?? 0;
+  const sorted = latencies.subarray(0, measured).sort();
+  const at = (share: number): number => sorted[Math.min(measured - 1, Math.floor(share * measured))] ?? 0;
   return {
     right,
     wrong,

@@ -125,7 +125,15 @@ export function sieve(limit: number): number {
 `,
     });
     const run = await startRun(t, { cwd, args: ['-p', 'work/main.ts'] });
-    assert.equal(await client(t, run.url).call(run.queue, 200_000), 17_984);
+    const rpc = client(t, run.url);
+    assert.equal(await rpc.call(run.queue, 200_000), 17_984);
+    // Each entry is cheap to profile: the runner lives through many.
+    const limits = Array.from({ length: 500 }, (_, n) => n % 3);
+    assert.deepEqual(
+      new Set(await Promise.all(limits.map((limit) => rpc.call(run.queue, limit)))),
+      new Set([0]),
+    );
+    assert.doesNotMatch(run.log(), /runner died/);
     assert.equal((await run.stop()).code, 0);
     const [, file = ''] = /profile: (\S+\.cpuprofile)/.exec(run.out()) ?? [];
     const profile = JSON.parse(readFileSync(join(cwd, file), 'utf8')) as {

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { build } from 'esbuild';
 import { FrameType } from '../../src/protocol/frame.ts';
+import { profileText } from '../../sandbox/runner/profile.ts';
+import { Stacks } from '../../sandbox/runner/stacks.ts';
 import { removeImage, startRunner } from './runner-rig.ts';
 
 after(removeImage);
@@ -194,8 +196,7 @@ test('a profile comes with unloaded, in the tenant’s own positions', async (t)
     'function busy() { const end = Date.now() + 60; let n = 0; while (Date.now() < end) n++; return n; } exports.main = () => busy() > 0;',
     { profile: true },
   );
-  // isolated-vm profiles each thread of its pool apart, and can miss the first entry on one.
-  for (let i = 0; i < 6; i++) assert.equal((await runner.invoke(isolate)).json, true);
+  for (let i = 0; i < 2; i++) assert.equal((await runner.invoke(isolate)).json, true);
   runner.send(FrameType.unload, isolate, 0, 0, { reason: 'shutdown', graceMs: 100 });
   const { body } = await runner.next('unloaded');
   const profile = JSON.parse(body.toString()) as {
@@ -203,11 +204,35 @@ test('a profile comes with unloaded, in the tenant’s own positions', async (t)
     samples: number[];
     timeDeltas: number[];
   };
-  assert.ok(profile.nodes.some(({ callFrame }) => callFrame.functionName === 'busy'));
+  const busy = new Set(
+    profile.nodes.filter(({ callFrame }) => callFrame.functionName === 'busy').map(({ id }) => id),
+  );
+  assert.ok(profile.samples.filter((id) => busy.has(id)).length > 10, 'both entries were sampled');
   assert.equal(profile.samples.length, profile.timeDeltas.length);
   const ids = new Set(profile.nodes.map(({ id }) => id));
   assert.equal(ids.size, profile.nodes.length, 'ids are unique');
   for (const { children } of profile.nodes) for (const child of children) assert.ok(ids.has(child));
+});
+
+test('a profile that is too long for its frame keeps every second sample, and all of the time', () => {
+  const callFrame = { functionName: 'f', scriptId: '1', url: '', lineNumber: 0, columnNumber: 0 };
+  const profile = {
+    nodes: [{ id: 1, callFrame }],
+    startTime: 0,
+    endTime: 10_000,
+    samples: Array.from({ length: 1_000 }, () => 1),
+    timeDeltas: Array.from({ length: 1_000 }, () => 10),
+  };
+  const whole = profileText(profile, new Stacks(Buffer.alloc(0)), 100_000);
+  assert.deepEqual(JSON.parse(whole), { ...profile, nodes: [{ id: 1, callFrame, children: [] }] });
+  const text = profileText(profile, new Stacks(Buffer.alloc(0)), whole.length / 3);
+  assert.ok(text.length <= whole.length / 3);
+  const { samples, timeDeltas } = JSON.parse(text) as typeof profile;
+  assert.deepEqual([samples.length, timeDeltas.length], [250, 250]);
+  assert.equal(
+    timeDeltas.reduce((sum, delta) => sum + delta, 0),
+    10_000,
+  );
 });
 
 test('a host with another protocol is refused', async (t) => {
