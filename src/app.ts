@@ -70,7 +70,12 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
   try {
     const metrics = createMetrics();
     const store = owned(
-      await openStore({ dataDir, url: config.storeUrl, cacheBytes: config.storeCacheMb * 1024 * 1024 }),
+      await openStore({
+        dataDir,
+        url: config.storeUrl,
+        cacheBytes: config.storeCacheMb * 1024 * 1024,
+        log,
+      }),
       (part) => part.close(),
     );
     const registry = owned(

@@ -48,10 +48,7 @@ export async function openRegistry(
   async function reopen(): Promise<OpenRegistry> {
     await close();
     const store = await openStore({ dataDir, url });
-    // What `insertLambda` refers to: PostgreSQL refuses references to what is not there.
-    if (url !== '')
-      for (const hash of [ARCHIVE, BUNDLE])
-        await query(url, 'insert into blobs values ($1, 1) on conflict do nothing', [hash]);
+    if (url !== '') await putBlobs(url);
     const registry = await createRegistry({
       store,
       config: { limits: {}, services: {} },
@@ -65,6 +62,43 @@ export async function openRegistry(
     return { store, registry, clock, url, reopen };
   }
   return reopen();
+}
+
+/** Registries of so many hosts that share a new schema; each with a data folder of its own. */
+export async function openHosts(
+  t: { after(end: () => Promise<void>): void },
+  count: number,
+): Promise<{ url: string; hosts: { store: Store; registry: DeployRegistry; close: () => Promise<void> }[] }> {
+  const hosts: { store: Store; registry: DeployRegistry; close: () => Promise<void> }[] = [];
+  // Closed before the schema is dropped.
+  t.after(async () => {
+    await Promise.all(hosts.map(({ close }) => close()));
+  });
+  const url = await ownSchema(t);
+  for (let index = 0; index < count; index += 1) {
+    const dataDir = await mkdtemp(join(tmpdir(), 'isolambda-registry-'));
+    const store = await openStore({ dataDir, url });
+    if (index === 0) await putBlobs(url);
+    const registry = await createRegistry({ store, config: { limits: {}, services: {} } });
+    let closing: Promise<void> | undefined;
+    hosts.push({
+      store,
+      registry,
+      close: () =>
+        (closing ??= (async () => {
+          await registry.close();
+          await store.close();
+          await rm(dataDir, { recursive: true, force: true });
+        })()),
+    });
+  }
+  return { url, hosts };
+}
+
+/** What `insertLambda` refers to: PostgreSQL refuses references to what is not there. */
+async function putBlobs(url: string): Promise<void> {
+  for (const hash of [ARCHIVE, BUNDLE])
+    await query(url, 'insert into blobs values ($1, 1) on conflict do nothing', [hash]);
 }
 
 let made = 0;

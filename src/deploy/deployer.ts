@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { randomUUID } from 'node:crypto';
 import type { Builder } from '../archive/types.ts';
 import type { Config } from '../config/config.ts';
@@ -40,10 +41,12 @@ export interface DeployerOptions {
 }
 
 const ANSWER_WITHIN_MS = 2_000;
+/** How often builds are looked for whose host is gone. */
+const TAKE_UP_MS = 2_000;
 
 export function createDeployer(options: DeployerOptions): Deployer {
   const { store, registry, builder, pool, log, config, now = Date.now } = options;
-  const jobs = new Jobs(now);
+  const jobs = new Jobs({ now, claims: store.claims, catchUp: () => registry.catchUp() });
   const builds = createBuilds(builder, config.buildConcurrency, options.metrics);
   const rollout = createRollout({ store, registry, pool, start: createStart(pool), log, now });
   const uploads = createUploads({
@@ -57,6 +60,20 @@ export function createDeployer(options: DeployerOptions): Deployer {
   });
   const reader = createVersionReader({ store, registry, jobs });
   let closing: Promise<void> | undefined;
+  let takingUp: NodeJS.Timeout | undefined;
+
+  /** What a stop or a kill left, of this host or of one that is gone. */
+  async function takeUp(): Promise<void> {
+    for (const version of await store.versions.unfinished()) {
+      if (closing !== undefined) return;
+      try {
+        await uploads.resume(version);
+      } catch (error) {
+        // Its host lives, and is at it.
+        if (!(error instanceof IsolambdaError && error.code === 'update_conflict')) throw error;
+      }
+    }
+  }
 
   function lambdaOf(lambdaId: string): LambdaEntry {
     const lambda = registry.lambda(lambdaId);
@@ -148,7 +165,7 @@ export function createDeployer(options: DeployerOptions): Deployer {
   async function rollback(lambdaId: string, version: number): Promise<Deployed> {
     checkOpen();
     const lambda = lambdaOf(lambdaId);
-    const job = jobs.begin(lambdaId, lambda.accountId);
+    const job = await jobs.begin(lambdaId, lambda.accountId);
     const finished = Promise.withResolvers<void>();
     job.done = finished.promise;
     try {
@@ -169,16 +186,42 @@ export function createDeployer(options: DeployerOptions): Deployer {
     }
   }
 
-  /** Isolates that run are told of a user configuration; what else a deployment says anew, the pool sees at its next call. */
   async function change(lambdaId: string, settings: Settings): Promise<LambdaEntry> {
-    const { lambda } = await registry.changeLambda(lambdaId, changeOf(lambdaOf(lambdaId), settings));
-    if (settings.userConfig !== undefined) pool.configure(lambdaId, lambda.userConfig);
+    const { lambda } = await registry.changeLambda(lambdaId, (known) => changeOf(known, settings));
     return lambda;
   }
 
+  // Whichever host changed it. What else a deployment says anew, the pool sees at its next call.
+  const unsubscribe = [
+    registry.on('lambdaChanged', ({ lambda, previous, switchedOff }) => {
+      const { id, active } = lambda;
+      if (active === undefined) return;
+      if (previous !== undefined && previous.version !== active.version)
+        rollout.retire(id, previous.version, 'update');
+      if (switchedOff) rollout.retire(id, active.version, 'disable');
+      // Isolates that run are told of a user configuration.
+      if (previous !== undefined && !isDeepStrictEqual(previous.userConfig, active.userConfig))
+        pool.configure(id, active.userConfig);
+    }),
+    registry.on('lambdaDeleted', ({ lambda: { id, active } }) => {
+      jobs.get(id)?.abort(new IsolambdaError('lambda_not_found', `lambda ${id} was deleted`));
+      if (active !== undefined) rollout.retire(id, active.version, 'delete');
+    }),
+  ];
+
   return {
     async start() {
-      for (const version of await store.versions.unfinished()) uploads.resume(version);
+      await takeUp();
+      if (store.hosts !== undefined) {
+        takingUp = setInterval(
+          () =>
+            void takeUp().catch((err: unknown) =>
+              log.warn({ err }, 'looking for builds of hosts that ended'),
+            ),
+          TAKE_UP_MS,
+        );
+        takingUp.unref();
+      }
       // Beside the first requests: only uploads that were never acknowledged are swept.
       rollout.sweep();
     },
@@ -198,20 +241,13 @@ export function createDeployer(options: DeployerOptions): Deployer {
     patch: async (lambdaId, patch) => change(lambdaId, settingsOfPatch(patch)),
     setUserConfig: async (lambdaId, userConfig) => change(lambdaId, settingsOfPatch({ userConfig })),
     async switch(lambdaId, alive) {
-      const { lambda } = await registry.changeLambda(lambdaId, { alive });
-      if (!alive && lambda.active !== undefined) rollout.retire(lambdaId, lambda.active.version, 'disable');
-      return lambda;
+      return (await registry.changeLambda(lambdaId, { alive })).lambda;
     },
     async delete(lambdaId) {
-      const { active } = lambdaOf(lambdaId);
-      const hashes = await registry.removeLambda(lambdaId);
-      forget(lambdaId, active?.version);
-      rollout.sweep(hashes);
+      rollout.sweep(await registry.removeLambda(lambdaId));
     },
     async deleteAccount(accountId) {
-      const { lambdas, hashes } = await registry.removeAccount(accountId);
-      for (const lambda of lambdas) forget(lambda.id, lambda.active?.version);
-      rollout.sweep(hashes);
+      rollout.sweep((await registry.removeAccount(accountId)).hashes);
     },
     status(lambdaId) {
       const lambda = lambdaOf(lambdaId);
@@ -233,6 +269,8 @@ export function createDeployer(options: DeployerOptions): Deployer {
     },
     close() {
       closing ??= (async () => {
+        clearInterval(takingUp);
+        for (const leave of unsubscribe) leave();
         const open = jobs.all();
         for (const job of open) job.abort(new IsolambdaError('draining', 'the host closes'));
         await Promise.all(open.map(({ done }) => done));
@@ -241,9 +279,4 @@ export function createDeployer(options: DeployerOptions): Deployer {
       return closing;
     },
   };
-
-  function forget(lambdaId: string, activeVersion: number | undefined): void {
-    jobs.get(lambdaId)?.abort(new IsolambdaError('lambda_not_found', `lambda ${lambdaId} was deleted`));
-    if (activeVersion !== undefined) rollout.retire(lambdaId, activeVersion, 'delete');
-  }
 }

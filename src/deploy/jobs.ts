@@ -1,6 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import type { Problem } from '../errors/problem.ts';
 import { IsolambdaError } from '../errors/error.ts';
 import type { BuildRecord } from '../store/builds.ts';
+import type { ClaimsRepository } from '../store/claims.ts';
+import type { Repositories } from '../store/store.ts';
 
 /** One version on its way to serving. A lambda has one at a time. */
 export class Job {
@@ -9,6 +12,8 @@ export class Job {
   /** Given once the upload is durable. */
   version: number | undefined;
   state: 'waiting' | 'building' | 'starting' = 'waiting';
+  /** Of the lambda, before the other hosts on the same store. */
+  readonly claim = randomUUID();
   /** Settles when the job has ended, however it did; never rejects. */
   done: Promise<void> = Promise.resolve();
   readonly #abort = new AbortController();
@@ -33,6 +38,12 @@ export class Job {
     this.#abort.abort(reason);
   }
 
+  /** Throws where another host took the job over, because this one was silent for so long: it has what was stored. */
+  async stillOurs(tx: Pick<Repositories, 'claims'>): Promise<void> {
+    if (!(await tx.claims.held(this.claim)))
+      throw new IsolambdaError('draining', `another host has taken over lambda ${this.lambdaId}`);
+  }
+
   /** A line of the build log. */
   note(message: string): void {
     this.#log.push({ time: this.#now(), message });
@@ -53,25 +64,39 @@ export class Job {
   }
 }
 
+export interface JobsParts {
+  readonly now: () => number;
+  readonly claims: ClaimsRepository;
+  readonly catchUp: () => Promise<void>;
+}
+
 /** Jobs under way, by lambda. */
 export class Jobs {
   readonly #jobs = new Map<string, Job>();
-  readonly #now: () => number;
+  readonly #parts: JobsParts;
 
-  constructor(now: () => number) {
-    this.#now = now;
+  constructor(parts: JobsParts) {
+    this.#parts = parts;
   }
 
-  /** Error `update_conflict` while another of the lambda is under way. */
-  begin(lambdaId: string, accountId: string): Job {
+  /** Error `update_conflict` while another of the lambda is under way, here or on another host. */
+  async begin(lambdaId: string, accountId: string): Promise<Job> {
+    const { now, claims, catchUp } = this.#parts;
     const other = this.#jobs.get(lambdaId);
-    if (other !== undefined)
-      throw new IsolambdaError(
-        'update_conflict',
-        `lambda ${lambdaId} is being updated${other.version === undefined ? '' : ` to version ${other.version}`}`,
-      );
-    const job = new Job(lambdaId, accountId, this.#now);
+    const conflict = (where: string): never => {
+      throw new IsolambdaError('update_conflict', `lambda ${lambdaId} is being updated${where}`);
+    };
+    if (other !== undefined) conflict(other.version === undefined ? '' : ` to version ${other.version}`);
+    const job = new Job(lambdaId, accountId, now);
     this.#jobs.set(lambdaId, job);
+    try {
+      if (!(await claims.take(lambdaId, job.claim))) conflict(' by another host');
+      // What the host that had it before did of it is known from here on.
+      await catchUp();
+    } catch (error) {
+      this.end(job);
+      throw error;
+    }
     return job;
   }
 
@@ -85,6 +110,8 @@ export class Jobs {
 
   end(job: Job): void {
     if (this.#jobs.get(job.lambdaId) === job) this.#jobs.delete(job.lambdaId);
+    // Where it fails, this host's next job of the lambda takes it, or another's once this host is gone.
+    this.#parts.claims.drop(job.claim).catch(() => undefined);
   }
 }
 

@@ -97,6 +97,7 @@ export function createRollout({ store, registry, pool, start, log, now }: Rollou
       const starting = { ...version, ...bundle.columns, state: 'starting' as const, updatedAt: now() };
       await registry.changeLambda(job.lambdaId, unlessServing(job.lambdaId, 'building', 'starting'), {
         write: async (tx) => {
+          await job.stillOurs(tx);
           await tx.versions.update(job.lambdaId, version.version, starting);
           await tx.builds.put(job.lambdaId, version.version, job.record(false));
         },
@@ -157,18 +158,19 @@ export function createRollout({ store, registry, pool, start, log, now }: Rollou
     const entry = lambdaOf(lambdaId);
     job.note('serving');
     let dropped: string[] = [];
-    const { lambda, previous } = await registry.changeLambda(
+    const { lambda } = await registry.changeLambda(
       lambdaId,
-      {
-        ...changeOf(entry, settings),
+      (known) => ({
+        ...changeOf(known, settings),
         type: version.type,
         handler: version.handler,
         state: 'running',
         stateDetail: '',
-      },
+      }),
       {
         serve: serving(version),
         write: async (tx) => {
+          await job.stillOurs(tx);
           const change = {
             state: 'ready',
             settings: null,
@@ -179,11 +181,10 @@ export function createRollout({ store, registry, pool, start, log, now }: Rollou
           await tx.builds.put(lambdaId, version.version, job.record(true));
           const keep = registry.limits(entry.accountId).versions;
           dropped = await tx.versions.prune(lambdaId, keep, [version.version]);
+          await tx.claims.drop(job.claim);
         },
       },
     );
-    if (previous !== undefined && previous.version !== version.version)
-      retire(lambdaId, previous.version, 'update');
     // It was switched off, or its user configuration changed, while it started.
     if (prepared !== undefined && !lambda.alive) retire(lambdaId, version.version, 'disable');
     else if (prepared !== undefined && !isDeepStrictEqual(prepared.userConfig, lambda.userConfig))
@@ -201,6 +202,7 @@ export function createRollout({ store, registry, pool, start, log, now }: Rollou
     job.note(refused ? 'refused' : 'failed');
     await registry.changeLambda(job.lambdaId, unlessServing(job.lambdaId, 'failed', summary(problems)), {
       write: async (tx) => {
+        await job.stillOurs(tx);
         await tx.versions.update(job.lambdaId, version.version, {
           state: 'failed',
           // Of an archive that is refused nothing is kept.
@@ -208,6 +210,7 @@ export function createRollout({ store, registry, pool, start, log, now }: Rollou
           updatedAt: now(),
         });
         await tx.builds.put(job.lambdaId, version.version, job.record(true));
+        await tx.claims.drop(job.claim);
       },
     });
     if (refused && version.archiveHash !== null) sweep([version.archiveHash]);

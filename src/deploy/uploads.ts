@@ -3,7 +3,7 @@ import { IsolambdaError } from '../errors/error.ts';
 import type { LambdaType } from '../protocol/messages.ts';
 import type { DeployRegistry } from '../registry/types.ts';
 import type { Repositories, Store } from '../store/store.ts';
-import type { VersionRecord } from '../store/versions.ts';
+import { isUnfinished, type VersionRecord } from '../store/versions.ts';
 import { ArchiveSource, checkLooksLikeZip, type Build, type Builds } from './builds.ts';
 import type { Job, Jobs } from './jobs.ts';
 import { checkArchiveSize } from './parameters.ts';
@@ -38,8 +38,8 @@ export interface UploadOrder {
 export interface Uploads {
   /** Durable once it resolves with the version; the rest goes on behind it. When it rejects, nothing is kept. */
   accept(order: UploadOrder): Promise<number>;
-  /** Takes up a version that a stop or a kill left. */
-  resume(version: VersionRecord): void;
+  /** Takes up a version that a stop or a kill left, unless another host has done so. */
+  resume(version: VersionRecord): Promise<void>;
 }
 
 export function createUploads(parts: UploadParts): Uploads {
@@ -48,7 +48,7 @@ export function createUploads(parts: UploadParts): Uploads {
 
   async function accept(order: UploadOrder): Promise<number> {
     checkArchiveSize(order.archive, registry.limits(order.accountId));
-    const job = jobs.begin(order.lambdaId, order.accountId);
+    const job = await jobs.begin(order.lambdaId, order.accountId);
     try {
       const source = new ArchiveSource({ bytes: order.archive }, load);
       const build = orderBuild(job, order, source);
@@ -83,7 +83,7 @@ export function createUploads(parts: UploadParts): Uploads {
       onBegin: () => {
         job.state = 'building';
         job.note('building');
-        return job.version === undefined ? undefined : begun(job.lambdaId, job.version);
+        return job.version === undefined ? undefined : begun(job);
       },
     });
   }
@@ -123,6 +123,7 @@ export function createUploads(parts: UploadParts): Uploads {
         updatedAt: time,
       };
       await order.commit(version, async (tx) => {
+        await job.stillOurs(tx);
         await tx.versions.insert(version);
         await tx.builds.put(version.lambdaId, version.version, job.record(false));
       });
@@ -149,26 +150,33 @@ export function createUploads(parts: UploadParts): Uploads {
 
   function follow(job: Job, version: VersionRecord, build: Build | undefined): void {
     // Its build began while it was being stored: that was not known when the rows were made.
-    if (job.state !== version.state) void begun(version.lambdaId, version.version).catch(() => undefined);
+    if (job.state !== version.state) void begun(job).catch(() => undefined);
     job.done = rollout.run(job, version, build?.result).finally(() => jobs.end(job));
   }
 
   /** A build left the queue. */
-  async function begun(lambdaId: string, version: number): Promise<void> {
+  async function begun(job: Job): Promise<void> {
+    const { lambdaId, version } = job;
     const isFirst = registry.lambda(lambdaId)?.active === undefined;
     await registry.changeLambda(lambdaId, isFirst ? { state: 'building', stateDetail: '' } : {}, {
-      write: (tx) => tx.versions.update(lambdaId, version, { state: 'building', updatedAt: now() }),
+      write: async (tx) => {
+        await job.stillOurs(tx);
+        await tx.versions.update(lambdaId, version!, { state: 'building', updatedAt: now() });
+      },
     });
   }
 
   return {
     accept,
-    resume(version) {
-      const lambda = registry.lambda(version.lambdaId);
-      if (lambda === undefined) return;
-      const job = jobs.begin(version.lambdaId, lambda.accountId);
+    async resume(left) {
+      const lambda = registry.lambda(left.lambdaId);
+      if (lambda === undefined || jobs.get(left.lambdaId) !== undefined) return;
+      const job = await jobs.begin(left.lambdaId, lambda.accountId);
+      // Whoever had it may have brought it to its end before the claim was ours.
+      const version = await store.versions.get(left.lambdaId, left.version);
+      if (version === undefined || !isUnfinished(version.state)) return jobs.end(job);
       job.version = version.version;
-      job.note('taken up again after a restart of the host');
+      job.note('taken up again after a host ended');
       if (version.bundleHash !== null)
         return follow(
           Object.assign(job, { state: 'starting' }),

@@ -1,10 +1,13 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { IsolambdaError } from '../errors/error.ts';
 import type { Registry } from '../registry/types.ts';
 import type { Store } from '../store/store.ts';
 import type { BuildInfo, VersionInfo } from '../store/types.ts';
-import type { VersionRecord } from '../store/versions.ts';
+import { isUnfinished, type VersionRecord } from '../store/versions.ts';
 import { orAborted, type Jobs } from './jobs.ts';
 import type { Deployer } from './types.ts';
+
+const LOOK_AGAIN_MS = 200;
 
 export interface VersionReader {
   /** Errors: `lambda_not_found`; `archive_gone` where the version is no longer kept; `version_not_found`. */
@@ -68,8 +71,14 @@ export function createVersionReader(parts: {
         // A job that ends may be followed by another before this goes on.
         for (;;) {
           const job = jobs.get(lambdaId);
-          if (job?.version !== asked) return build(lambdaId, asked);
-          await orAborted(job.done, signal);
+          if (job?.version === asked) {
+            await orAborted(job.done, signal);
+            continue;
+          }
+          const told = await build(lambdaId, asked);
+          if (store.hosts === undefined || !isUnfinished(told.state)) return told;
+          // Another host has it.
+          await delay(LOOK_AGAIN_MS, undefined, { signal });
         }
       },
     },

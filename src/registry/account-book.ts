@@ -12,8 +12,9 @@ const LIMITS_KEPT = 10_000;
 
 /** An account in memory: what it may use, and its lambdas in the order in which they were made. */
 export class AccountState {
+  static readonly NO_QUOTA: Quota = { limits: {}, egress: [], queues: [] };
   account: Account;
-  quota: Quota = { limits: {}, egress: [], queues: [] };
+  quota = AccountState.NO_QUOTA;
   readonly lambdas: Lambda[] = [];
   readonly #book: AccountBook;
   #limits: Limits | undefined;

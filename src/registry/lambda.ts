@@ -1,6 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Deployment } from '../config/deployment.ts';
 import type { LambdaType } from '../protocol/messages.ts';
-import type { LambdaChange, LambdaRecord, ServingVersion } from '../store/lambdas.ts';
+import type { LambdaChange, LambdaRecord, LoadedLambda, ServingVersion } from '../store/lambdas.ts';
 import type { AmqpParameters, DeployParameters, LambdaState, RoutesAuth } from '../store/types.ts';
 import type { AccountState } from './account-book.ts';
 import type { BundleParts } from './bundles.ts';
@@ -126,16 +127,34 @@ export class Lambda implements LambdaEntry {
     this.#deployment = undefined;
   }
 
-  /** After the store has it. Returns the deployment before, where it may be another now. */
-  apply(change: LambdaChange, serve: ServingVersion | undefined): Deployment | undefined {
+  /** After the store has it. `previous` is the deployment before, where it may be another now. */
+  apply(change: LambdaChange, serve: ServingVersion | undefined): Applied {
     const previous = this.active;
+    const switchedOff = this.#record.alive && change.alive === false;
     this.#record = lean({ ...this.#record, ...withoutUndefined(change) }, this.accountId);
     if (serve) this.#serving = leanServing(serve);
     const redeploys =
       serve !== undefined || change.deployParameters !== undefined || change.userConfig !== undefined;
     if (redeploys) this.#deployment = undefined;
-    return redeploys ? previous : undefined;
+    return { previous: redeploys ? previous : undefined, switchedOff };
   }
+
+  /** As another host left it in the store. */
+  replace({ lambda, serving }: LoadedLambda): Applied {
+    const before = this.#record;
+    const after = lean(lambda, this.accountId);
+    const change = Object.fromEntries(
+      Object.entries(after).filter(([key, value]) => before[key as keyof LambdaRecord] !== value),
+    ) as LambdaChange;
+    const serves = serving === undefined ? undefined : leanServing(serving);
+    return this.apply(change, isDeepStrictEqual(serves, this.#serving) ? undefined : serves);
+  }
+}
+
+export interface Applied {
+  readonly previous: Deployment | undefined;
+  /** It was alive before. */
+  readonly switchedOff: boolean;
 }
 
 /** What is undefined stays as it was, as in the store. */

@@ -2,8 +2,9 @@ import { chmod, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Registry } from './types.ts';
 
-/** What the token of the file is listed as. */
-const NAME = 'operator.token';
+/** What the token of the file is listed as; where several hosts share the store, each has its own. */
+const nameOf = (hostName: string | undefined): string =>
+  hostName === undefined ? 'operator.token' : `operator.token of ${hostName}`;
 
 /**
  * The operator's token, in a file that only the operator reads. A file that is gone, or whose token is no longer valid,
@@ -12,7 +13,9 @@ const NAME = 'operator.token';
 export async function ensureOperatorToken(
   registry: Pick<Registry, 'authenticate' | 'createToken' | 'tokens' | 'revokeToken'>,
   file: string,
+  hostName: string | undefined,
 ): Promise<void> {
+  const ownName = nameOf(hostName);
   const kept = (await readFile(file, 'utf8').catch(() => '')).trim();
   if (kept !== '' && registry.authenticate(kept)?.operator === true) {
     await chmod(file, 0o600);
@@ -22,11 +25,11 @@ export async function ensureOperatorToken(
   const { token } = await registry.createToken({
     accountId: null,
     scopes: ['admin', 'deploy', 'invoke', 'read'],
-    name: NAME,
+    name: ownName,
   });
   await writePrivate(file, `${token}\n`);
   for (const { id, name, revokedAt } of before)
-    if (name === NAME && revokedAt === null) await registry.revokeToken(null, id);
+    if (name === ownName && revokedAt === null) await registry.revokeToken(null, id);
 }
 
 /** Whole or not at all, and never readable by others, not even while it is written. */

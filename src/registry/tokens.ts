@@ -68,11 +68,16 @@ export class TokenBook {
     this.#hashes.set(token.id, token.hash);
   }
 
-  remove(tokenId: string): void {
+  /** Whether it was there. */
+  remove(tokenId: string): boolean {
     const hash = this.#hashes.get(tokenId);
-    if (hash === undefined) return;
+    if (hash === undefined) return false;
     this.#hashes.delete(tokenId);
-    this.#held.delete(hash);
+    return this.#held.delete(hash);
+  }
+
+  ids(): Iterable<string> {
+    return this.#hashes.keys();
   }
 
   removeAccount(accountId: string): void {

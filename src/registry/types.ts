@@ -147,10 +147,15 @@ export interface UsageMeter {
   report(query: UsageQuery): Promise<UsageReport>;
 }
 
-/** What listeners hear, after store and memory have changed. */
+/** What listeners hear, after store and memory have changed, whichever host changed them. */
 export interface RegistryEvents {
   /** A lambda was made, or anything of it changed. `previous` is the deployment before, where it is another now. */
-  lambdaChanged: { readonly lambda: LambdaEntry; readonly previous: Deployment | undefined };
+  lambdaChanged: {
+    readonly lambda: LambdaEntry;
+    readonly previous: Deployment | undefined;
+    /** It was alive before. */
+    readonly switchedOff: boolean;
+  };
   lambdaDeleted: { readonly lambda: LambdaEntry };
   accountCreated: { readonly account: Account };
   accountChanged: { readonly account: Account };
@@ -201,7 +206,10 @@ export interface Registry {
     quota: PartialLimits,
     allowed?: Partial<Pick<QuotaView, 'egress' | 'queues'>>,
   ): Promise<QuotaView>;
-  /** Makes the operator's token at first start, in a file of mode 0600; makes a new one where the file is gone. */
+  /**
+   * Makes this host's token of the operator at first start, in a file of mode 0600; makes a new one where the file is gone.
+   * Hosts that share the store have one each.
+   */
   ensureOperatorToken(file: string): Promise<void>;
 
   /** The operator's ceilings and services, read again: in force before it returns. */
@@ -214,17 +222,22 @@ export interface Registry {
 
 /** What the deployer writes. Mutations run one after the other: the store first, then memory, then the listeners. */
 export interface DeployRegistry extends Registry {
+  /** Memory has all that any host committed before the call. */
+  catchUp(): Promise<void>;
   /** Checks the account's `lambdas` limit in the same turn. Errors: `account_not_found`, `quota_exceeded`. */
   insertLambda(lambda: LambdaRecord, write: (tx: Repositories) => Promise<void>): Promise<LambdaEntry>;
-  /** `serve` puts another version in charge. Error `lambda_not_found` where it was deleted meanwhile. */
+  /**
+   * `serve` puts another version in charge; a change that builds on what is there is a function. Error `lambda_not_found`
+   * where it was deleted meanwhile.
+   */
   changeLambda(
     lambdaId: string,
-    change: LambdaChange,
+    change: LambdaChange | ((lambda: LambdaEntry) => LambdaChange),
     more?: {
       readonly serve?: ServingVersion | undefined;
       readonly write?: ((tx: Repositories) => Promise<void>) | undefined;
     },
-  ): Promise<{ readonly lambda: LambdaEntry; readonly previous: Deployment | undefined }>;
+  ): Promise<RegistryEvents['lambdaChanged']>;
   /** Returns the hashes of the blobs that its versions referred to. */
   removeLambda(lambdaId: string): Promise<string[]>;
   removeAccount(accountId: string): Promise<{ readonly lambdas: LambdaEntry[]; readonly hashes: string[] }>;

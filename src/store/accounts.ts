@@ -5,6 +5,7 @@ const COLUMNS = ['id', 'name', 'created_at as createdAt', 'updated_at as updated
 
 export interface AccountsRepository {
   all(): Promise<Account[]>;
+  get(ids: readonly string[]): Promise<Account[]>;
   insert(account: Account): Promise<void>;
   rename(id: string, name: string, now: number): Promise<void>;
   /** With all that belongs to it, its usage apart. */
@@ -14,6 +15,7 @@ export interface AccountsRepository {
 export function accountsRepository(db: Database): AccountsRepository {
   return {
     all: () => db.selectFrom('accounts').select(COLUMNS).orderBy('created_at').orderBy('id').execute(),
+    get: (ids) => db.selectFrom('accounts').select(COLUMNS).where('id', 'in', ids).execute(),
     async insert(account) {
       await db
         .insertInto('accounts')

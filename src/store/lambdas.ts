@@ -34,11 +34,17 @@ export interface ServingVersion {
   readonly bundleHash: string;
 }
 
+export interface LoadedLambda {
+  readonly lambda: LambdaRecord;
+  readonly serving: ServingVersion | undefined;
+}
+
 export type LambdaChange = Partial<Omit<LambdaRecord, 'id' | 'accountId' | 'createdAt'>>;
 
 export interface LambdasRepository {
   /** All, oldest first, in pages: a host with 100,000 of them reads on without stopping its event loop. */
-  load(): AsyncGenerator<{ readonly lambda: LambdaRecord; readonly serving: ServingVersion | undefined }[]>;
+  load(): AsyncGenerator<LoadedLambda[]>;
+  get(ids: readonly string[]): Promise<LoadedLambda[]>;
   insert(lambda: LambdaRecord): Promise<void>;
   update(id: string, change: LambdaChange): Promise<void>;
   /** With its versions and builds. */
@@ -48,25 +54,28 @@ export interface LambdasRepository {
 const PAGE = 2_000;
 
 export function lambdasRepository(db: Database): LambdasRepository {
+  const withServing = () =>
+    db
+      .selectFrom('lambdas')
+      .leftJoin('versions', (join) =>
+        join
+          .onRef('versions.lambda_id', '=', 'lambdas.id')
+          .onRef('versions.version', '=', 'lambdas.active_version'),
+      )
+      .selectAll('lambdas')
+      .select([
+        'versions.type as servingType',
+        'versions.entry',
+        'versions.queue_name',
+        'versions.lambda_config',
+        'versions.bundle_hash',
+      ]);
   return {
+    get: async (ids) => (await withServing().where('lambdas.id', 'in', ids).execute()).map(loaded),
     async *load() {
       let after: { createdAt: number; id: string } | undefined;
       for (;;) {
-        const rows = await db
-          .selectFrom('lambdas')
-          .leftJoin('versions', (join) =>
-            join
-              .onRef('versions.lambda_id', '=', 'lambdas.id')
-              .onRef('versions.version', '=', 'lambdas.active_version'),
-          )
-          .selectAll('lambdas')
-          .select([
-            'versions.type as servingType',
-            'versions.entry',
-            'versions.queue_name',
-            'versions.lambda_config',
-            'versions.bundle_hash',
-          ])
+        const rows = await withServing()
           .$if(after !== undefined, (query) =>
             query.where((where) =>
               where(
@@ -81,20 +90,7 @@ export function lambdasRepository(db: Database): LambdasRepository {
           .limit(PAGE)
           .execute();
         if (rows.length === 0) return;
-        yield rows.map((row) => ({
-          lambda: record(row),
-          serving:
-            row.active_version === null || row.bundle_hash === null
-              ? undefined
-              : {
-                  version: row.active_version,
-                  type: row.servingType as LambdaType,
-                  entry: row.entry ?? '',
-                  queueName: row.queue_name,
-                  lambdaConfig: row.lambda_config ?? 'null',
-                  bundleHash: row.bundle_hash,
-                },
-        }));
+        yield rows.map(loaded);
         const last = rows.at(-1)!;
         after = { createdAt: last.created_at, id: last.id };
         if (rows.length < PAGE) return;
@@ -131,6 +127,31 @@ export function lambdasRepository(db: Database): LambdasRepository {
     async delete(id) {
       await db.deleteFrom('lambdas').where('id', '=', id).execute();
     },
+  };
+}
+
+type LoadedRow = Selectable<LambdasTable> & {
+  readonly servingType: string | null;
+  readonly entry: string | null;
+  readonly queue_name: string | null;
+  readonly lambda_config: string | null;
+  readonly bundle_hash: string | null;
+};
+
+function loaded(row: LoadedRow): LoadedLambda {
+  return {
+    lambda: record(row),
+    serving:
+      row.active_version === null || row.bundle_hash === null
+        ? undefined
+        : {
+            version: row.active_version,
+            type: row.servingType as LambdaType,
+            entry: row.entry ?? '',
+            queueName: row.queue_name,
+            lambdaConfig: row.lambda_config ?? 'null',
+            bundleHash: row.bundle_hash,
+          },
   };
 }
 

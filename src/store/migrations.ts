@@ -2,7 +2,7 @@ import { sql, type Kysely } from 'kysely';
 import { Migrator, type Migration } from 'kysely/migration';
 import { IsolambdaError } from '../errors/error.ts';
 import type { Schema } from './schema.ts';
-import { blobs } from './shared-migrations.ts';
+import { blobs, hosts } from './shared-migrations.ts';
 
 /** Names sort in the order in which they run. One that was released never changes: a new one mends it. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -14,6 +14,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
 /** Of a store that several hosts share; their names sort among the others. */
 const SHARED_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '002-shared-blobs': { up: blobs },
+  '003-shared-hosts': { up: hosts },
 };
 
 async function start(db: Kysely<never>): Promise<void> {

@@ -20,7 +20,7 @@ export interface Postgres {
   /** Where the tables are. */
   readonly schema: string;
   /** A connection beside the pool; who asks for it ends it. */
-  connect(): Promise<pg.Client>;
+  connect(more?: pg.ClientConfig): Promise<pg.Client>;
   /** Waits for what was asked before, then ends all connections. */
   close(): Promise<void>;
 }
@@ -60,8 +60,8 @@ export async function openPostgres(url: string): Promise<Postgres> {
       db,
       masked,
       schema,
-      async connect() {
-        const client = new pg.Client(settings);
+      async connect(more) {
+        const client = new pg.Client({ ...settings, ...more });
         try {
           await client.connect();
         } catch (error) {

@@ -1,5 +1,7 @@
+import type { Selectable } from 'kysely';
 import type { PartialLimits } from '../config/limits.ts';
 import type { Database } from './database.ts';
+import type { QuotasTable } from './schema.ts';
 
 /** What the operator gave an account. */
 export interface Quota {
@@ -10,27 +12,22 @@ export interface Quota {
   readonly queues: readonly string[];
 }
 
+export interface AccountQuota {
+  readonly accountId: string;
+  readonly quota: Quota;
+}
+
 export interface QuotasRepository {
-  all(): Promise<{ readonly accountId: string; readonly quota: Quota }[]>;
+  all(): Promise<AccountQuota[]>;
+  of(accountIds: readonly string[]): Promise<AccountQuota[]>;
   set(accountId: string, quota: Quota, now: number): Promise<void>;
 }
 
 export function quotasRepository(db: Database): QuotasRepository {
+  const rows = () => db.selectFrom('quotas').select(['account_id', 'limits', 'egress', 'queues']);
   return {
-    async all() {
-      const rows = await db
-        .selectFrom('quotas')
-        .select(['account_id', 'limits', 'egress', 'queues'])
-        .execute();
-      return rows.map((row) => ({
-        accountId: row.account_id,
-        quota: {
-          limits: JSON.parse(row.limits) as PartialLimits,
-          egress: JSON.parse(row.egress) as string[],
-          queues: JSON.parse(row.queues) as string[],
-        },
-      }));
-    },
+    all: async () => (await rows().execute()).map(record),
+    of: async (ids) => (await rows().where('account_id', 'in', ids).execute()).map(record),
     async set(accountId, { limits, egress, queues }, now) {
       const values = {
         limits: JSON.stringify(limits),
@@ -43,6 +40,19 @@ export function quotasRepository(db: Database): QuotasRepository {
         .values({ account_id: accountId, ...values })
         .onConflict((conflict) => conflict.column('account_id').doUpdateSet(values))
         .execute();
+    },
+  };
+}
+
+function record(
+  row: Pick<Selectable<QuotasTable>, 'account_id' | 'limits' | 'egress' | 'queues'>,
+): AccountQuota {
+  return {
+    accountId: row.account_id,
+    quota: {
+      limits: JSON.parse(row.limits) as PartialLimits,
+      egress: JSON.parse(row.egress) as string[],
+      queues: JSON.parse(row.queues) as string[],
     },
   };
 }

@@ -1,3 +1,5 @@
+import type { Generated } from 'kysely';
+
 /**
  * Tables, as kysely sees them. Times are epoch milliseconds, flags are 0 or 1, and structured values are JSON text:
  * SQLite and PostgreSQL hold all of these the same way.
@@ -196,6 +198,33 @@ export interface TaskWorkersTable {
   expires_at: number;
 }
 
+/** On PostgreSQL only: what triggers note of accounts, quotas, tokens and lambdas, in the order of commits. */
+export interface ChangesTable {
+  seq: Generated<number>;
+  /** By the database's clock. */
+  at: number;
+  kind: string;
+  id: string;
+}
+/** On PostgreSQL only: a running host. */
+export interface HostsTable {
+  /** Anew with each start. */
+  id: string;
+  /** Of its data folder: the same after a restart. */
+  name: string;
+  /** By the database's clock. */
+  seen_at: number;
+  /** JSON: what its callers ask for, of accounts and lambdas near their limits. */
+  demand: string;
+}
+/** On PostgreSQL only: which host brings a lambda's next version to serving. */
+export interface ClaimsTable {
+  lambda_id: string;
+  /** Of one job. */
+  id: string;
+  host_id: string;
+}
+
 export interface Schema {
   tasks: TasksTable;
   subtasks: SubtasksTable;
@@ -211,4 +240,7 @@ export interface Schema {
   blobs: BlobsTable;
   blob_chunks: BlobChunksTable;
   blob_holds: BlobHoldsTable;
+  changes: ChangesTable;
+  hosts: HostsTable;
+  claims: ClaimsTable;
 }

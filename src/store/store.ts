@@ -4,9 +4,12 @@ import { IsolambdaError } from '../errors/error.ts';
 import { accountsRepository, type AccountsRepository } from './accounts.ts';
 import { openBlobCache } from './blob-cache.ts';
 import type { Blobs } from './blobs.ts';
+import { changesRepository, type ChangesRepository } from './changes.ts';
+import { claimsRepository, everyClaim, type ClaimsRepository } from './claims.ts';
 import { buildsRepository, type BuildsRepository } from './builds.ts';
-import type { Database } from './database.ts';
+import { lock, type Database } from './database.ts';
 import { openFileBlobs } from './file-blobs.ts';
+import { createHosts, type Hosts } from './hosts.ts';
 import { lambdasRepository, type LambdasRepository } from './lambdas.ts';
 import { lockDataDir } from './lock.ts';
 import { metaRepository, type MetaRepository } from './meta.ts';
@@ -17,6 +20,7 @@ import { createSharedBlobs } from './shared-blobs.ts';
 import { openSqlite } from './sqlite.ts';
 import { taskClaimsRepository, type TaskClaimsRepository } from './task-claims.ts';
 import { tasksRepository, type TasksRepository } from './tasks.ts';
+import type { Logger } from '../telemetry/log.ts';
 import { tokensRepository, type TokensRepository } from './tokens.ts';
 import { usageRepository, type UsageRepository } from './usage.ts';
 import { versionsRepository, type VersionsRepository } from './versions.ts';
@@ -32,6 +36,9 @@ export interface Repositories {
   readonly tasks: TasksRepository;
   readonly taskClaims: TaskClaimsRepository;
   readonly meta: MetaRepository;
+  readonly claims: ClaimsRepository;
+  /** Of a shared store; nobody asks where there is no other host. */
+  readonly changes: ChangesRepository;
 }
 
 /** What the host keeps across restarts. A write has reached the disk when its promise resolves. */
@@ -41,6 +48,12 @@ export interface Store extends Repositories {
   readonly blobs: Blobs;
   /** All of `work` or nothing. Only the repositories that it is given may be used inside: the others would wait for it. */
   transaction<T>(work: (tx: Repositories) => Promise<T>): Promise<T>;
+  /** As `transaction`, for changes of the registry: no other host changes it meanwhile. */
+  exclusive<T>(work: (tx: Repositories) => Promise<T>): Promise<T>;
+  /** One picture of all tables, whatever other hosts write meanwhile. */
+  snapshot<T>(work: (tx: Repositories) => Promise<T>): Promise<T>;
+  /** This host among those that share the store; undefined where it has its own. */
+  readonly hosts: Hosts | undefined;
   /** Deletes blobs that no version refers to, of all or of those given; returns how many. */
   sweepBlobs(hashes?: readonly string[]): Promise<number>;
   /** Waits for writes under way and frees the data folder; idempotent. */
@@ -53,6 +66,7 @@ export interface StoreOptions {
   readonly url?: string | undefined;
   /** Of blobs of a shared store, kept in the data folder too. */
   readonly cacheBytes?: number | undefined;
+  readonly log?: Pick<Logger, 'warn' | 'info'> | undefined;
 }
 
 const CACHE_BYTES = 1024 * 1024 * 1024;
@@ -73,10 +87,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   }
   const unlock = await lockDataDir(dataDir);
   try {
-    const { url = '', cacheBytes = CACHE_BYTES } = options;
-    return url === ''
-      ? await openEmbedded(dataDir, unlock)
-      : await openShared(dataDir, unlock, url, cacheBytes);
+    const { url = '' } = options;
+    return url === '' ? await openEmbedded(dataDir, unlock) : await openShared(dataDir, unlock, url, options);
   } catch (error) {
     unlock();
     throw error;
@@ -103,19 +115,25 @@ async function openShared(
   dataDir: string,
   unlock: () => void,
   url: string,
-  cacheBytes: number,
+  { cacheBytes = CACHE_BYTES, log }: StoreOptions,
 ): Promise<Store> {
   const postgres = await openPostgres(url);
   const { db } = postgres;
   try {
     await migrate(db, postgres.schema);
     const blobs = createSharedBlobs(db, await openBlobCache(join(dataDir, 'cache'), cacheBytes));
+    const hosts = await createHosts({ postgres, dataDir, log });
+    await hosts.join();
     return storeOf({
       db,
       blobs,
       sweep: (hashes) => blobs.sweep(hashes),
+      hosts,
       dataDir,
-      close: () => postgres.close().finally(unlock),
+      close: async () => {
+        await hosts.leave();
+        await postgres.close().finally(unlock);
+      },
     });
   } catch (error) {
     await postgres.close();
@@ -127,17 +145,34 @@ interface StoreParts {
   readonly db: Database;
   readonly blobs: Blobs;
   readonly sweep: (hashes: readonly string[]) => Promise<number>;
+  readonly hosts?: Hosts;
   readonly dataDir: string;
   readonly close: () => Promise<void>;
 }
 
-function storeOf({ db, blobs, sweep, dataDir, close }: StoreParts): Store {
+function storeOf({ db, blobs, sweep, hosts, dataDir, close }: StoreParts): Store {
   let closing: Promise<void> | undefined;
+  const transaction: Store['transaction'] = (work) =>
+    db.transaction().execute((tx) => work(repositories(tx, hosts?.id)));
   return {
-    ...repositories(db),
+    ...repositories(db, hosts?.id),
     dataDir,
     blobs,
-    transaction: (work) => db.transaction().execute((tx) => work(repositories(tx))),
+    hosts,
+    transaction,
+    exclusive: (work) =>
+      db.transaction().execute(async (tx) => {
+        await lock(tx, 'registry');
+        return work(repositories(tx, hosts?.id));
+      }),
+    snapshot: (work) =>
+      // SQLite's one connection gives it in any transaction, and knows no levels.
+      hosts === undefined
+        ? transaction(work)
+        : db
+            .transaction()
+            .setIsolationLevel('repeatable read')
+            .execute((tx) => work(repositories(tx, hosts.id))),
     async sweepBlobs(hashes) {
       if (hashes !== undefined) return sweep(hashes);
       let swept = 0;
@@ -148,7 +183,7 @@ function storeOf({ db, blobs, sweep, dataDir, close }: StoreParts): Store {
   };
 }
 
-function repositories(db: Database): Repositories {
+function repositories(db: Database, hostId?: string): Repositories {
   return {
     accounts: accountsRepository(db),
     tokens: tokensRepository(db),
@@ -160,5 +195,7 @@ function repositories(db: Database): Repositories {
     tasks: tasksRepository(db),
     taskClaims: taskClaimsRepository(db),
     meta: metaRepository(db),
+    claims: hostId === undefined ? everyClaim : claimsRepository(db, hostId),
+    changes: changesRepository(db),
   };
 }

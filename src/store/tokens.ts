@@ -12,6 +12,7 @@ export interface TokenRecord extends TokenInfo {
 export interface TokensRepository {
   /** Those that are neither revoked nor expired at `now`. */
   valid(now: number): Promise<TokenRecord[]>;
+  get(ids: readonly string[]): Promise<TokenRecord[]>;
   /** Of an account, or the operator's (null), oldest first. */
   of(accountId: string | null): Promise<TokenInfo[]>;
   insert(token: TokenRecord): Promise<void>;
@@ -28,6 +29,10 @@ export function tokensRepository(db: Database): TokensRepository {
         .where('revoked_at', 'is', null)
         .where((where) => where.or([where('expires_at', 'is', null), where('expires_at', '>', now)]))
         .execute();
+      return rows.map((row) => ({ ...info(row), hash: row.hash }));
+    },
+    async get(ids) {
+      const rows = await db.selectFrom('tokens').selectAll().where('id', 'in', ids).execute();
       return rows.map((row) => ({ ...info(row), hash: row.hash }));
     },
     async of(accountId) {

@@ -46,6 +46,9 @@ export interface VersionsRepository {
   referenced(hashes: readonly string[]): Promise<Set<string>>;
 }
 
+const UNFINISHED = ['waiting', 'building', 'starting'] as const satisfies VersionState[];
+export const isUnfinished = (state: VersionState): boolean => UNFINISHED.some((each) => each === state);
+
 export function versionsRepository(db: Database): VersionsRepository {
   return {
     async get(lambdaId, version) {
@@ -74,7 +77,7 @@ export function versionsRepository(db: Database): VersionsRepository {
       const rows = await db
         .selectFrom('versions')
         .selectAll()
-        .where('state', 'in', ['waiting', 'building', 'starting'])
+        .where('state', 'in', UNFINISHED)
         .orderBy('created_at')
         .execute();
       return rows.map(record);
