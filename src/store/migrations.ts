@@ -14,7 +14,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
 /** Of a store that several hosts share; their names sort among the others. */
 const SHARED_MIGRATIONS: Readonly<Record<string, Migration>> = {
   '002-shared-blobs': { up: blobs },
-  '003-shared-hosts': { up: hosts },
+  '004-shared-hosts': { up: hosts },
 };
 
 async function start(db: Kysely<never>): Promise<void> {
