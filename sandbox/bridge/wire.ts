@@ -1,6 +1,6 @@
 /**
  * What runner and guest say to each other. There is one function each way, besides a question about host names: the
- * guest's `deliver(count, text, apart)` and the runner's `post(index, text, apart)`. An item is four numbers (type, id, length of its head, length of its
+ * guest's `deliver(count, text, ...apart)` and the runner's `post(index, text, apart)`. An item is four numbers (type, id, length of its head, length of its
  * body) and two texts; all texts of a batch are joined into one, because one string crosses between isolates as a copy
  * of its bytes, while an array of strings is serialised value by value: that was a third of the runner's main thread.
  * The numbers of what is delivered stand in shared memory (`Inbox`). Those of what is posted are text, too: the runner
@@ -20,7 +20,7 @@ export const MAX_JOINED_CHARS = 8 * 1024;
 export const isApart = (body: Body): boolean => typeof body !== 'string' || body.length > MAX_JOINED_CHARS;
 
 /** The guest's way in: so many items, whose numbers are in the inbox. */
-export type Deliver = (count: number, text: string, apart?: readonly Body[]) => void;
+export type Deliver = (count: number, text: string, ...apart: readonly Body[]) => void;
 /** The guest's way out: the items' numbers, each followed by a comma. */
 export type Post = (index: string, text: string, apart?: readonly Body[]) => void;
 

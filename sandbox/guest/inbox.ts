@@ -1,4 +1,4 @@
-import { APART, INBOX_AT, ITEM_SLOTS, type Body, type Deliver } from '../bridge/wire.ts';
+import { APART, INBOX_AT, ITEM_SLOTS, type Body } from '../bridge/wire.ts';
 import { sliceText } from './primordials.ts';
 
 /**
@@ -9,7 +9,7 @@ export function createInbox(
   memory: Int32Array,
   handle: (type: number, id: number, head: string, body: Body) => void,
   report: (error: unknown) => void,
-): Deliver {
+): (count: number, text: string, apart: readonly Body[]) => void {
   return (count, text, apart) => {
     const end = INBOX_AT + count * ITEM_SLOTS;
     let at = 0;
@@ -20,7 +20,7 @@ export function createInbox(
       const head = sliceText(text, at, bodyAt);
       let body: Body;
       if (bodyChars === APART) {
-        body = apart![aparts++]!;
+        body = apart[aparts++]!;
         at = bodyAt;
       } else {
         at = bodyAt + bodyChars;

@@ -142,7 +142,7 @@ export function boot(
   };
 
   const each = createInbox(memory, handle, report);
-  return function deliver(count, text, apart) {
+  return function deliver(count, text, ...apart) {
     current.begin();
     log.begin();
     each(count, text, apart);

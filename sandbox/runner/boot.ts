@@ -2,7 +2,7 @@ import type IsolatedVm from 'isolated-vm';
 import { randomBytes } from 'node:crypto';
 import type { Load } from '../../src/protocol/messages.ts';
 import { acceptDomain } from '../bridge/domain.ts';
-import { LAMBDA_SCRIPT, type GuestSettings } from '../bridge/wire.ts';
+import { LAMBDA_SCRIPT, type Body, type GuestSettings } from '../bridge/wire.ts';
 import type { Ivm } from './addon.ts';
 import { bootFunction, type GuestCode } from './guest-code.ts';
 import { packItems, type Item } from './intake.ts';
@@ -51,12 +51,17 @@ export async function bootGuest(
   )) as IsolatedVm.Reference;
   boot.release();
   const memory = new Int32Array(options.memory);
+  // Bytes are a view into what was read from the host, and what crosses is all that lies behind a view: so they are cut out first.
+  const crossing = (body: Body): string | IsolatedVm.Copy<Uint8Array> =>
+    typeof body === 'string'
+      ? body
+      : new ivm.ExternalCopy(new Uint8Array(body)).copyInto({ release: true, transferIn: true });
   return {
     deliver(items) {
       const { text, apart } = packItems(items, memory);
-      // Without bodies apart there is nothing to serialise: numbers and strings cross as they are.
       if (apart === undefined) return deliver.apply(undefined, [items.length, text]);
-      return deliver.apply(undefined, [items.length, text, apart], { arguments: { copy: true } });
+      // Each as an argument: a list of them would be serialised, while a text crosses as one copy of its bytes.
+      return deliver.apply(undefined, [items.length, text, ...apart.map(crossing)]);
     },
   };
 }
