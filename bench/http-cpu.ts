@@ -1,8 +1,8 @@
 /**
  * CPU of host and runner for each echo request over HTTP, 64 connections: `node bench/http-cpu.ts [tree ...]`. Several
  * source trees (say, one before and one after a change) take turns, and each turn's figures stand beside those of the
- * first tree. Requests per second swing with the machine; what a request costs swings less. `CONNECTIONS`, `SECONDS`
- * and `TURNS` as environment variables.
+ * first tree. Requests per second swing with the machine; what a request costs swings less. `CONNECTIONS`, `SECONDS`,
+ * `TURNS` and `BODY_BYTES` as environment variables.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -15,6 +15,7 @@ import { median } from './statistics.ts';
 const CONNECTIONS = Number(process.env['CONNECTIONS'] ?? 64);
 const SECONDS = Number(process.env['SECONDS'] ?? 3);
 const TURNS = Number(process.env['TURNS'] ?? 5);
+const BODY_BYTES = Number(process.env['BODY_BYTES'] ?? 0);
 
 interface Turn {
   /** Microseconds a request: of the host's main thread, of its others, of all the account's runner. */
@@ -55,7 +56,7 @@ class Tree {
       connections: CONNECTIONS,
       seconds,
       headers: { 'content-type': 'application/json', authorization: `Bearer ${this.#token}` },
-      body: BODY,
+      ...(BODY_BYTES > 0 ? { bodyBytes: BODY_BYTES } : { body: BODY }),
     });
     if (errors > 0) throw new Error(`${errors} requests failed`);
     const after = { host: threadsUs(host), runners: runnersUs(host) };

@@ -77,6 +77,7 @@ export class GuestIsolate implements Watched {
     });
     this.#meter = new Meter({
       cpuTime: () => this.#isolate.cpuTime,
+      processUs,
       now: context.now,
       marker: this.#marker,
       flights: this.flights,
@@ -532,6 +533,11 @@ export class GuestIsolate implements Watched {
       () => {},
     );
   }
+}
+
+function processUs(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
 }
 
 const ms = (us: number): string => (us / 1_000).toFixed(0);
