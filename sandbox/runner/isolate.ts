@@ -1,15 +1,18 @@
 import type IsolatedVm from 'isolated-vm';
 import { FrameType } from '../../src/protocol/frame.ts';
-import type { IsolateGone, Load, LogLine, Unload } from '../../src/protocol/messages.ts';
+import type { IsolateGone, Load, Unload } from '../../src/protocol/messages.ts';
 import { failure, type Failure } from '../../src/protocol/outcome.ts';
-import { FromGuest, Marker, SHARED_SLOTS, ToGuest, TOUCHED_MAX, type Body } from '../bridge/wire.ts';
+import { FromGuest, SHARED_SLOTS, ToGuest, type Body } from '../bridge/wire.ts';
 import { acceptFailure, type AcceptedFailure } from '../bridge/failure.ts';
 import { acceptBridgeCall, isOfUnknownOwner } from '../bridge/call.ts';
 import { acceptReply } from '../bridge/reply.ts';
 import { freshBytes } from '../bridge/random.ts';
 import { acceptWakeDelay } from '../bridge/timer.ts';
 import { bootGuest, type BootedGuest } from './boot.ts';
+import { runningNow } from './culprit.ts';
+import { HeapGauge } from './heap-gauge.ts';
 import { Intake, textOrBytes, type Item } from './intake.ts';
+import { IsolateLog } from './isolate-log.ts';
 import { Meter, type Metered } from './meter.ts';
 import { eachPosted } from './posted.ts';
 import { startProfile, type Profile } from './profile.ts';
@@ -45,6 +48,8 @@ export class GuestIsolate implements Watched {
   readonly #stacks: Stacks;
   readonly #isolate: IsolatedVm.Isolate;
   readonly #meter: Meter;
+  readonly #heap: HeapGauge;
+  readonly #log: IsolateLog;
   #state: State = 'loading';
   #deliver: BootedGuest['deliver'] | undefined;
   #entered = false;
@@ -56,10 +61,6 @@ export class GuestIsolate implements Watched {
   #profile: Profile | undefined;
   /** What came while the lambda was starting: its timers enter meanwhile, its invocations must not. */
   #early: Item[] = [];
-  #logText = '';
-  #logDropped = 0;
-  #heapBytes = 0;
-  #heapStale = true;
 
   constructor(context: RunnerContext, id: number, load: Load, map: Buffer, startedAt: number) {
     this.id = id;
@@ -74,6 +75,14 @@ export class GuestIsolate implements Watched {
       memoryLimit: Math.max(8, load.limits.memory_mb),
       inspector: load.profile,
       onCatastrophicError: (message) => this.#catastrophe(message),
+    });
+    this.#heap = new HeapGauge(this.#isolate);
+    this.#log = new IsolateLog({
+      isolate: id,
+      maxLineChars: load.limits.log_line_bytes,
+      stacks: this.#stacks,
+      connection: context.connection,
+      onWaiting: () => context.logWaiting(this),
     });
     this.#meter = new Meter({
       cpuTime: () => this.#isolate.cpuTime,
@@ -185,29 +194,15 @@ export class GuestIsolate implements Watched {
     this.#refreshHeap();
     return {
       isolate: this.id,
-      heapBytes: this.#heapBytes,
+      heapBytes: this.#heap.bytes,
       cpuMs: Math.round(this.#meter.totalUs / 1_000),
       inFlight: this.flights.size,
     };
   }
 
-  /** A log line of the runner's own about this lambda. */
-  log(level: LogLine['level'], message: string, requestId?: string): void {
-    const line: LogLine = {
-      level,
-      time: Date.now(),
-      message: clip(message, this.#load.limits.log_line_bytes),
-    };
-    this.#appendLog(JSON.stringify(requestId === undefined ? line : { ...line, requestId }), 0);
-  }
-
   /** Hands the log lines of this turn to the connection. */
   flushLog(): void {
-    if (this.#logText === '' && this.#logDropped === 0) return;
-    const head = `{"lines":[${this.#stacks.mapText(this.#logText)}],"dropped":${this.#logDropped}}`;
-    this.#logText = '';
-    this.#logDropped = 0;
-    this.#context.connection.send(FrameType.log, this.id, 0, 0, head);
+    this.#log.flush();
   }
 
   /** Lets all that waits enter, unless an entry is running; then it enters after that. While it loads, that is what `onStart` asked for. */
@@ -221,7 +216,7 @@ export class GuestIsolate implements Watched {
       if (flight !== undefined) flight.entered = true;
     }
     this.#entered = true;
-    this.#heapStale = true;
+    this.#heap.ran();
     this.#meter.beginEntry();
     this.#context.watchdog.wake();
     const before = this.#meter.totalUs;
@@ -238,7 +233,7 @@ export class GuestIsolate implements Watched {
     this.check();
     if (error !== undefined) this.#entryThrew(error);
     if (this.#isGone()) return;
-    if (this.#heapBytes === 0) this.#refreshHeap();
+    if (this.#heap.bytes === 0) this.#refreshHeap();
     const invoked = items.reduce((count, { type }) => count + (type === ToGuest.invoke ? 1 : 0), 0);
     if (invoked > 0) this.#intake.learn(invoked, this.#meter.totalUs - before);
     this.enter();
@@ -253,7 +248,7 @@ export class GuestIsolate implements Watched {
     if (this.#isGone()) return;
     if (!this.#isolate.isDisposed) {
       const { detail, type, stack } = this.#thrown(error);
-      this.log(
+      this.#log.write(
         'error',
         `Unhandled promise rejection: ${type ?? 'Error'}: ${detail}\n${stack ?? ''}`.trimEnd(),
       );
@@ -266,21 +261,7 @@ export class GuestIsolate implements Watched {
     if (this.#isGone()) return;
     const detail = `the isolate held more than it may: memory_mb is ${this.#load.limits.memory_mb}`;
     if (this.#state === 'loading') this.#loadFailed(failure('memory_limit', detail));
-    else this.#lose('memory_limit', detail, this.#runningNow());
-  }
-
-  /** The one invocation that can have been running; 0 where that is not certain. */
-  #runningNow(): number {
-    const running = this.#marker[Marker.running]! >>> 0;
-    if (running !== 0) return running;
-    const entered = [...this.flights.values()].filter((flight) => flight.entered);
-    if (entered.length === 1) return entered[0]!.id;
-    const touched = this.#marker[Marker.touched]!;
-    if (touched <= 0 || touched > TOUCHED_MAX) return 0;
-    const ids = new Set<number>();
-    for (let i = 0; i < touched; i++) ids.add(this.#marker[Marker.firstTouched + i]! >>> 0);
-    const open = entered.filter((flight) => ids.has(flight.id));
-    return open.length === 1 ? open[0]!.id : 0;
+    else this.#lose('memory_limit', detail, runningNow(this.#marker, this.flights.values()));
   }
 
   #posted(index: unknown, text: unknown, apart: unknown): void {
@@ -300,7 +281,7 @@ export class GuestIsolate implements Watched {
       case FromGuest.failure:
         return this.#failed(id, acceptFailure(head, this.#stacks));
       case FromGuest.log:
-        return this.#appendLog(head, id);
+        return this.#log.append(head, id);
       case FromGuest.bridgeCall:
         if (acceptBridgeCall(head, body)) {
           // Outward requests are counted for each invocation, so whose they are is worth more than batches.
@@ -340,7 +321,7 @@ export class GuestIsolate implements Watched {
   #failed(id: number, { failure: failed, stack, requestId }: AcceptedFailure): void {
     const told = this.#load.debugErrors && stack !== undefined ? { ...failed, stack } : failed;
     if (failed.kind === 'exception' && this.flights.has(id)) {
-      this.log('error', stack ?? `${failed.type ?? 'Error'}: ${failed.detail}`, requestId);
+      this.#log.write('error', stack ?? `${failed.type ?? 'Error'}: ${failed.detail}`, requestId);
     }
     this.#result(id, JSON.stringify(told), '');
   }
@@ -350,7 +331,7 @@ export class GuestIsolate implements Watched {
     const flight = this.flights.get(id);
     if (flight === undefined) return;
     this.flights.delete(id);
-    this.flushLog();
+    this.#log.flush();
     const aux = Math.min(0xffff_ffff, Math.round(this.#meter.leave(flight)));
     this.#context.connection.send(FrameType.result, this.id, id, aux, head, body);
     if (this.#state === 'draining' && this.flights.size === 0) this.#stop();
@@ -384,7 +365,7 @@ export class GuestIsolate implements Watched {
     for (const item of this.#early.splice(0)) this.#intake.push(item);
     this.#meter.sample();
     this.#meter.skip();
-    this.flushLog();
+    this.#log.flush();
     const took = this.#context.now() - this.#startedAt;
     const loaded = `{"ms":${took.toFixed(3)},${head.slice(1)}`;
     this.#context.connection.send(FrameType.loaded, this.id, 0, 0, loaded);
@@ -409,8 +390,8 @@ export class GuestIsolate implements Watched {
     if (this.#state !== 'loading') return;
     clearTimeout(this.#startTimer);
     const text = failed.stack ?? `${failed.type ?? failed.kind}: ${failed.detail}`;
-    this.log('error', `The lambda failed to start: ${text}`);
-    this.flushLog();
+    this.#log.write('error', `The lambda failed to start: ${text}`);
+    this.#log.flush();
     this.#context.connection.send(FrameType.loadFailed, this.id, 0, 0, JSON.stringify(failed));
     this.#end();
   }
@@ -457,8 +438,8 @@ export class GuestIsolate implements Watched {
 
   #stopped(error: string | undefined): void {
     if (this.#state !== 'stopping') return;
-    if (error !== undefined) this.log('error', `onShutdown: ${error}`);
-    this.flushLog();
+    if (error !== undefined) this.#log.write('error', `onShutdown: ${error}`);
+    this.#log.flush();
     const head = JSON.stringify(error === undefined ? {} : { error });
     const profile = this.#profile;
     this.#profile = undefined;
@@ -471,6 +452,10 @@ export class GuestIsolate implements Watched {
     if (profile === undefined) return send('');
     clearTimeout(this.#stopTimer);
     profile.stop(this.#stacks).then(send, () => send(''));
+  }
+
+  #refreshHeap(): void {
+    if (!this.#entered && this.#state !== 'loading' && !this.#isGone()) this.#heap.refresh();
   }
 
   /** A limit was broken: the culprit is told which, the others that they may try again, and the isolate goes. */
@@ -489,8 +474,8 @@ export class GuestIsolate implements Watched {
       else if (flight.id === culprit) this.#result(flight.id, JSON.stringify(failure(kind, detail)), '');
       else this.#result(flight.id, others, '');
     }
-    this.log('error', `Isolate ended: ${detail}`);
-    this.flushLog();
+    this.#log.write('error', `Isolate ended: ${detail}`);
+    this.#log.flush();
     const gone: IsolateGone = { reason, detail, notEntered };
     this.#context.connection.send(FrameType.isolateGone, this.id, 0, 0, JSON.stringify(gone));
     this.#end();
@@ -500,7 +485,12 @@ export class GuestIsolate implements Watched {
   #catastrophe(message: string): void {
     const memory = /memory|heap/i.test(message);
     if (this.#state === 'loading') this.#loadFailed(failure('memory_limit', message));
-    else this.#lose(memory ? 'memory_limit' : 'crash', `V8 gave up: ${message}`, this.#runningNow());
+    else
+      this.#lose(
+        memory ? 'memory_limit' : 'crash',
+        `V8 gave up: ${message}`,
+        runningNow(this.#marker, this.flights.values()),
+      );
     this.#context.die('V8 gave up on an isolate');
   }
 
@@ -515,24 +505,6 @@ export class GuestIsolate implements Watched {
     }
     if (!this.#isolate.isDisposed) this.#isolate.dispose();
   }
-
-  #appendLog(lines: string, dropped: number): void {
-    if (lines !== '') this.#logText = this.#logText === '' ? lines : `${this.#logText},${lines}`;
-    this.#logDropped += dropped;
-    this.#context.logWaiting(this);
-  }
-
-  /** Heap figures come from the isolate's own thread: asked for when it is idle, and only after it ran. */
-  #refreshHeap(): void {
-    if (!this.#heapStale || this.#entered || this.#state === 'loading' || this.#isGone()) return;
-    this.#heapStale = false;
-    this.#isolate.getHeapStatistics().then(
-      (heap) => {
-        this.#heapBytes = heap.used_heap_size + heap.externally_allocated_size;
-      },
-      () => {},
-    );
-  }
 }
 
 function processUs(): number {
@@ -541,7 +513,3 @@ function processUs(): number {
 }
 
 const ms = (us: number): string => (us / 1_000).toFixed(0);
-
-function clip(text: string, maxBytes: number): string {
-  return text.length <= maxBytes ? text : text.slice(0, maxBytes);
-}
