@@ -11,7 +11,9 @@ import { compareConfigs, withReloadable, type Reloaded } from './config/reload.t
 import { VERSION } from './config/version.ts';
 import { createDeployer } from './deploy/deployer.ts';
 import { installErrorHandler } from './gateway/http/errors.ts';
+import { IsolambdaError } from './errors/error.ts';
 import { createHostedQueues } from './gateway/amqp/hosted-queues.ts';
+import { TaskBroker } from './gateway/amqp/task-broker.ts';
 import { createAuthenticator } from './gateway/http/authenticator.ts';
 import { createLambdaEdge } from './gateway/http/lambda-edge.ts';
 import { assertMayTrustHeader } from './gateway/http/trusted-header.ts';
@@ -131,6 +133,7 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
         cancelGraceMs: config.tasksCancelGraceMs,
         retentionMs: config.tasksRetentionMs,
         places: config.tasksConcurrency,
+        broker: config.tasksQueue === 'amqp' ? taskBroker(config, log) : undefined,
       }),
       (part) => part.stop(0),
     );
@@ -238,6 +241,12 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
 
 /** Of the grace time, for `onShutdown`; milliseconds. */
 const LEAST_GRACE_MS = 1_000;
+
+function taskBroker({ amqpUrl }: Config, log: Logger): TaskBroker {
+  if (amqpUrl === '')
+    throw new IsolambdaError('configuration', 'tasks.queue is amqp, and amqp.url names no broker: set it');
+  return new TaskBroker({ url: amqpUrl, log, now: Date.now });
+}
 
 /** How often a host looks for tasks that another was given, and for those that were cancelled there. */
 const TASKS_POLL_MS = 1_000;

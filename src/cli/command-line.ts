@@ -14,6 +14,7 @@ import { quickstartCommand } from './commands/quickstart.ts';
 import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
+import { taskCommand } from './commands/task.ts';
 import { tokenCommand } from './commands/token.ts';
 import { validateCommand } from './commands/validate.ts';
 import { EXIT, exitCodeHelp } from './exit-codes.ts';
@@ -53,6 +54,7 @@ export function createProgram(): Command {
   add(program, statusCommand());
   add(program, logsCommand());
   add(program, deleteCommand());
+  add(program, taskCommand());
   program.commandsGroup('Who may ask (the operator):');
   add(program, accountCommand());
   add(program, tokenCommand());
@@ -71,7 +73,7 @@ export function createProgram(): Command {
 
 const add = (program: Command, command: Command): void => void program.addCommand(command);
 
-/** `exitOverride` and the look of the help hold for every subcommand, those of `account` and `token` included. */
+/** `exitOverride` and the look of the help hold for every subcommand, those of `account`, `task` and `token` included. */
 function inherit(command: Command): void {
   command.exitOverride();
   for (const sub of command.commands) {

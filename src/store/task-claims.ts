@@ -4,9 +4,9 @@
  * its subtask ran. Methods that say so write more than one row, and belong into a transaction. All of these take a task's
  * own row first, then its subtasks', tasks in the order of their ids: two hosts can't wait for each other.
  */
-import { sql, type Selectable } from 'kysely';
+import { sql, type Selectable, type SelectQueryBuilder } from 'kysely';
 import { chunks, type Database } from './database.ts';
-import type { SubtasksTable } from './schema.ts';
+import type { Schema, SubtasksTable } from './schema.ts';
 import { SUBTASK_ROW_BYTES, type TaskPolicy, type TaskState } from './tasks.ts';
 
 /** A task that this worker has to split. */
@@ -39,6 +39,7 @@ export interface SubtaskClaim {
 
 export interface SubtaskKey {
   readonly accountId: string;
+  readonly lambdaId: string;
   readonly taskId: number;
   readonly subtaskId: number;
 }
@@ -91,7 +92,11 @@ export interface TaskClaimsRepository {
   /** Those that come first in their tasks, so that no task is held up by a larger one before it. */
   claimSubtasks(claiming: Claiming): Promise<SubtaskClaim[]>;
   /** One that a message names; undefined where it doesn't wait any more. */
-  claimSubtask(worker: string, key: SubtaskKey, now: number): Promise<SubtaskClaim | undefined>;
+  claimSubtask(
+    worker: string,
+    key: Pick<SubtaskKey, 'taskId' | 'subtaskId'>,
+    now: number,
+  ): Promise<SubtaskClaim | undefined>;
   policies(taskIds: readonly number[]): Promise<{ readonly taskId: number; readonly policy: TaskPolicy }[]>;
   /** In a transaction. False where the claim was no longer this worker's. */
   settleSplit(
@@ -115,8 +120,10 @@ export interface TaskClaimsRepository {
   cancel(taskId: number, now: number): Promise<TaskState | undefined>;
   /** Of those that exist. */
   states(taskIds: readonly number[]): Promise<Map<number, TaskState>>;
-  /** Waiting ones that are due and that the broker was not given since `queuedBefore`. */
-  unqueued(now: number, queuedBefore: number, limit: number): Promise<SubtaskKey[]>;
+  /** Waiting ones that are due since then, and that no broker was given. */
+  unoffered(dueBefore: number, limit: number): Promise<SubtaskKey[]>;
+  /** Waiting ones that a broker was given before then, and not since. */
+  unqueued(queuedBefore: number, limit: number): Promise<SubtaskKey[]>;
   markQueued(keys: readonly SubtaskKey[], now: number): Promise<void>;
   lambdaExists(lambdaId: string): Promise<boolean>;
 }
@@ -143,6 +150,8 @@ const SPLIT_COLUMNS = [
   'attempts',
   'losses',
 ] as const;
+
+type WaitingQuery = SelectQueryBuilder<Schema, 'subtasks', Selectable<SubtasksTable>>;
 
 // As literals: the indexes hold these states alone, and are used only where the statement says so.
 const WAITING = sql.lit('waiting');
@@ -248,7 +257,6 @@ export function taskClaimsRepository(db: Database): TaskClaimsRepository {
         .where('task_id', '=', taskId)
         .where('id', '=', subtaskId)
         .where('state', '=', WAITING)
-        .where('run_at', '<=', now)
         .returning(CLAIM_COLUMNS)
         .executeTakeFirst();
       return row && subtaskClaim(row);
@@ -426,18 +434,9 @@ export function taskClaimsRepository(db: Database): TaskClaimsRepository {
       }
       return states;
     },
-    async unqueued(now, queuedBefore, limit) {
-      const rows = await db
-        .selectFrom('subtasks')
-        .select(['account_id', 'task_id', 'id'])
-        .where('state', '=', WAITING)
-        .where('run_at', '<=', now)
-        .where((where) => where.or([where('queued_at', 'is', null), where('queued_at', '<', queuedBefore)]))
-        .orderBy('run_at')
-        .limit(limit)
-        .execute();
-      return rows.map((row) => ({ accountId: row.account_id, taskId: row.task_id, subtaskId: row.id }));
-    },
+    unoffered: (dueBefore, limit) =>
+      waiting(limit, (query) => query.where('run_at', '<=', dueBefore).where('queued_at', 'is', null)),
+    unqueued: (queuedBefore, limit) => waiting(limit, (query) => query.where('queued_at', '<', queuedBefore)),
     async markQueued(keys, now) {
       const byTask = Map.groupBy(keys, ({ taskId }) => taskId);
       for (const [taskId, ofTask] of byTask)
@@ -455,6 +454,24 @@ export function taskClaimsRepository(db: Database): TaskClaimsRepository {
       return row !== undefined;
     },
   };
+
+  async function waiting(
+    limit: number,
+    narrow: (query: WaitingQuery) => WaitingQuery,
+  ): Promise<SubtaskKey[]> {
+    const rows = await narrow(db.selectFrom('subtasks').selectAll().where('state', '=', WAITING))
+      .clearSelect()
+      .select(['account_id', 'lambda_id', 'task_id', 'id'])
+      .orderBy('run_at')
+      .limit(limit)
+      .execute();
+    return rows.map((row) => ({
+      accountId: row.account_id,
+      lambdaId: row.lambda_id,
+      taskId: row.task_id,
+      subtaskId: row.id,
+    }));
+  }
 
   /** Adds to the counts of a task whose row is taken; the state that it has ended in, where it has. */
   async function count(

@@ -35,8 +35,10 @@ export interface ExecutorOptions {
   readonly now: () => number;
   /** Between asking a subtask to end and ending it. */
   readonly cancelGraceMs: number;
-  /** A place of the account is free again. `runAt` where something of it waits until then. */
-  readonly onFree: (accountId: string, runAt: number | undefined) => void;
+  /** A place of the account is free again. */
+  readonly onFree: (accountId: string) => void;
+  /** A split or a subtask waits again, until then. */
+  readonly onAgain: (claim: SplitClaim | SubtaskClaim, runAt: number) => void;
   /** A task was split: its subtasks wait. */
   readonly onSplit: (claim: SplitClaim, parts: number) => void;
 }
@@ -116,7 +118,6 @@ export class Executor {
   async split(claim: SplitClaim): Promise<void> {
     const { store, metrics, now, log } = this.#options;
     const running = this.#enter(claim, undefined);
-    let runAt: number | undefined;
     try {
       const verdict = await this.#invoke(running, claim, claim.policy);
       const judged: Judged<SplitEnd> =
@@ -128,14 +129,14 @@ export class Executor {
         tx.taskClaims.settleSplit(claim, { ...end, attempts, losses }, now()),
       );
       if (!stored) return;
-      if (end.kind === 'again') runAt = end.runAt;
+      if (end.kind === 'again') this.#options.onAgain(claim, end.runAt);
       else if (end.kind === 'failed') metrics.task('failed');
       else if (end.parts.length === 0) metrics.task('done');
       else this.#options.onSplit(claim, end.parts.length);
     } catch (error) {
       log.error({ err: error, task_id: claim.taskId }, 'a task could not be split: it is tried again');
     } finally {
-      this.#leave(running, runAt);
+      this.#leave(running);
     }
   }
 
@@ -144,7 +145,6 @@ export class Executor {
     const { metrics, log } = this.#options;
     const running = this.#enter(claim, claim.subtaskId);
     const startedMs = performance.now();
-    let runAt: number | undefined;
     try {
       const policy = await this.#policyOf(claim.taskId);
       // The task was deleted meanwhile.
@@ -153,7 +153,7 @@ export class Executor {
       const { end, attempts, losses } =
         verdict.kind === 'reply' ? this.#resultEnd(claim, verdict.body) : this.#endOf(verdict, claim, policy);
       const settled = await this.#settler.settle({ claim, end, attempts, losses });
-      if (settled === 'again' && end.kind === 'again') runAt = end.runAt;
+      if (settled === 'again' && end.kind === 'again') this.#options.onAgain(claim, end.runAt);
       metrics.subtask(settled, performance.now() - startedMs);
     } catch (error) {
       log.error(
@@ -161,14 +161,18 @@ export class Executor {
         'a subtask could not be executed: it is tried again',
       );
     } finally {
-      this.#leave(running, runAt);
+      this.#leave(running);
     }
   }
 
   /** Claims of workers that are gone: they wait again, or fail where they were lost too often. */
   async lost(claims: readonly SubtaskClaim[]): Promise<void> {
     await Promise.all(
-      claims.map((claim) => this.#settler.settle({ claim, ...this.#hostLost(claim) } satisfies Settlement)),
+      claims.map(async (claim) => {
+        const settlement: Settlement = { claim, ...this.#hostLost(claim) };
+        const settled = await this.#settler.settle(settlement);
+        if (settled === 'again') this.#options.onAgain(claim, this.#options.now());
+      }),
     );
   }
 
@@ -177,6 +181,7 @@ export class Executor {
     await this.#options.store.transaction((tx) =>
       tx.taskClaims.settleSplit(claim, { ...end, attempts, losses }, this.#options.now()),
     );
+    if (end.kind === 'again') this.#options.onAgain(claim, end.runAt);
   }
 
   /** What still runs after the grace time is ended, and waits for the next host. */
@@ -203,13 +208,13 @@ export class Executor {
     return running;
   }
 
-  #leave(running: Running, runAt: number | undefined): void {
+  #leave(running: Running): void {
     const { accountId } = running;
     this.#running.delete(running);
     const left = this.runningOf(accountId) - 1;
     if (left === 0) this.#places.delete(accountId);
     else this.#places.set(accountId, left);
-    this.#options.onFree(accountId, runAt);
+    this.#options.onFree(accountId);
     if (this.#running.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 

@@ -1,4 +1,4 @@
-import type { Registry } from '../registry/types.ts';
+import type { LambdaEntry, Registry } from '../registry/types.ts';
 import type { SubtaskClaim } from '../store/task-claims.ts';
 import type { Store } from '../store/store.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -22,6 +22,10 @@ export interface SchedulerOptions {
   readonly now: () => number;
   readonly log: Pick<Logger, 'error'>;
 }
+
+/** Whether the lambda can't run now, but may later: it is switched off, or has not started yet. */
+export const rests = ({ alive, active, state }: LambdaEntry): boolean =>
+  !alive || (active === undefined && state !== 'failed');
 
 /** Claims as much as there are places for, account by account. */
 export class Scheduler {
@@ -135,11 +139,11 @@ export class Scheduler {
     if (claimed > 0) this.#accounts.add(accountId);
   }
 
-  /** Lambdas of the account that can't run now: switched off, or not started yet. Their tasks wait. */
+  /** Lambdas of the account that can't run now: their tasks wait. */
   #resting(accountId: string): string[] {
     return this.#options.registry
       .lambdas({ accountId, type: 'tasks', page: 1, pageSize: LAMBDAS_AT_MOST })
-      .items.filter(({ alive, active, state }) => !alive || (active === undefined && state !== 'failed'))
+      .items.filter(rests)
       .map(({ id }) => id);
   }
 }

@@ -6,7 +6,7 @@ import type { Store } from '../store/store.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { Executor } from './executor.ts';
 import type { TaskMetrics } from './metrics.ts';
-import { Scheduler } from './scheduler.ts';
+import { rests, Scheduler } from './scheduler.ts';
 import type { SubtaskBroker, SubtaskKey, Tasks } from './types.ts';
 import { Worker } from './worker.ts';
 
@@ -38,6 +38,8 @@ const SWEPT_AT_ONCE = 100;
 
 export function createTasks(options: TasksOptions): Tasks {
   const { store, registry, invoke, metrics, log, now, alone, broker, pollMs } = options;
+  /** Messages that came while every place of this host was taken. */
+  const places: (() => void)[] = [];
   const executor = new Executor({
     store,
     registry,
@@ -46,13 +48,19 @@ export function createTasks(options: TasksOptions): Tasks {
     log,
     now,
     cancelGraceMs: options.cancelGraceMs,
-    onFree(accountId, runAt) {
+    onFree(accountId) {
       scheduler.wake(accountId);
-      if (runAt !== undefined && runAt > now()) scheduler.wakeAt(accountId, runAt);
+      places.splice(0).forEach((freed) => freed());
     },
-    onSplit({ accountId, taskId }, parts) {
-      if (broker === undefined) scheduler.wake(accountId);
-      else broker.offer(Array.from({ length: parts }, (_, at) => ({ accountId, taskId, subtaskId: at + 1 })));
+    onAgain(claim, runAt) {
+      if (broker === undefined || !('subtaskId' in claim)) scheduler.wakeAt(claim.accountId, runAt);
+      // A pause that this host does not live to see the end of is seen to by another: the store has it.
+      else setTimeout(() => broker.offer([claim]), runAt - now()).unref();
+    },
+    onSplit({ accountId, lambdaId, taskId }, parts) {
+      if (broker === undefined) return scheduler.wake(accountId);
+      const key = { accountId, lambdaId, taskId };
+      broker.offer(Array.from({ length: parts }, (_, at) => ({ ...key, subtaskId: at + 1 })));
     },
   });
   const worker = new Worker({
@@ -62,7 +70,6 @@ export function createTasks(options: TasksOptions): Tasks {
     leaseMs: options.leaseMs,
     now,
     log,
-    onRecovered: (accountId) => scheduler.wake(accountId),
   });
   const scheduler = new Scheduler({
     store,
@@ -94,6 +101,10 @@ export function createTasks(options: TasksOptions): Tasks {
   }
 
   async function execute(key: SubtaskKey): Promise<void> {
+    // Those of a lambda that is switched off wait in the store, and are offered again from there.
+    const lambda = registry.lambda(key.lambdaId);
+    if (lambda !== undefined && rests(lambda)) return;
+    while (executor.running >= options.places) await new Promise<void>((freed) => places.push(freed));
     const claim = await store.taskClaims.claimSubtask(worker.id, key, now());
     if (claim !== undefined) await executor.execute(claim);
   }
@@ -161,7 +172,8 @@ export function createTasks(options: TasksOptions): Tasks {
         execute,
         accountsWithWork: () => store.taskClaims.accountsWithWork(),
         parallelism: (accountId) => registry.limits(accountId).task_parallelism,
-        unqueued: (queuedBefore, limit) => store.taskClaims.unqueued(now(), queuedBefore, limit),
+        unoffered: (dueBefore, limit) => store.taskClaims.unoffered(dueBefore, limit),
+        unqueued: (queuedBefore, limit) => store.taskClaims.unqueued(queuedBefore, limit),
         markQueued: (keys) => store.taskClaims.markQueued(keys, now()),
       });
       // A lambda that was switched on again has tasks that wait for it.
@@ -179,8 +191,9 @@ export function createTasks(options: TasksOptions): Tasks {
         if (!started) return;
         clearInterval(sweeper);
         stopListening();
-        await Promise.all([scheduler.stop(), broker?.stop()]);
+        await Promise.all([scheduler.stop(), broker?.drain()]);
         await executor.stop(graceMs);
+        await broker?.close();
         await worker.stop();
       })()),
   };

@@ -57,9 +57,11 @@ export interface Tasks {
 /** Brings subtasks to the hosts that execute them, where that is not left to the store. */
 export interface SubtaskBroker {
   start(work: SubtaskWork): void;
-  /** Those of a task that was just split, or one whose pause is over. It may forget them: see `unqueued`. */
+  /** Those of a task that was just split, or whose pause is over. What it forgets it finds as `unoffered` or `unqueued`. */
   offer(keys: readonly SubtaskKey[]): void;
-  stop(): Promise<void>;
+  /** Takes nothing more. */
+  drain(): Promise<void>;
+  close(): Promise<void>;
 }
 
 /** What a broker needs of the tasks. */
@@ -69,7 +71,9 @@ export interface SubtaskWork {
   accountsWithWork(): Promise<string[]>;
   /** Subtasks of the account at once, on this host. */
   parallelism(accountId: string): number;
-  /** Waiting ones that are due, and that no broker has had since `queuedBefore` (epoch milliseconds). */
+  /** Waiting ones that are due since then (epoch milliseconds), and that no broker was given. */
+  unoffered(dueBefore: number, limit: number): Promise<SubtaskKey[]>;
+  /** Waiting ones that a broker was given before then (epoch milliseconds), and not since. */
   unqueued(queuedBefore: number, limit: number): Promise<SubtaskKey[]>;
   markQueued(keys: readonly SubtaskKey[]): Promise<void>;
 }

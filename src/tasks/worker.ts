@@ -15,8 +15,6 @@ export interface WorkerOptions {
   readonly leaseMs: number;
   readonly now: () => number;
   readonly log: Pick<Logger, 'error' | 'warn'>;
-  /** Something of it waits again. */
-  readonly onRecovered: (accountId: string) => void;
 }
 
 /** A host's lease on all that it has claimed, and the recovery of what hosts without a lease have left behind. */
@@ -45,7 +43,7 @@ export class Worker {
   }
 
   async #recover(): Promise<void> {
-    const { store, executor, now, log, onRecovered } = this.#options;
+    const { store, executor, now, log } = this.#options;
     for (;;) {
       const subtasks = await store.taskClaims.lostSubtasks(now(), LOST_AT_ONCE);
       const splits = await store.taskClaims.lostSplits(now(), LOST_AT_ONCE);
@@ -56,7 +54,6 @@ export class Worker {
       );
       await executor.lost(subtasks);
       for (const split of splits) await executor.lostSplit(split);
-      for (const { accountId } of [...subtasks, ...splits]) onRecovered(accountId);
     }
   }
 

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { TaskCreate, TaskResult } from '../../src/schemas/task.ts';
 import { LambdaApi, LambdaApiError } from '../../src/client/index.ts';
+import { runCli, type CliResult } from '../cli-process.ts';
+import { EXIT } from '../../src/cli/exit-codes.ts';
 import { fixtureArchive } from '../folder-archive.ts';
 import { startTestHost, type TestAccount, type TestHost } from '../host.ts';
 import { lineOf } from '../lambda-log.ts';
@@ -345,12 +347,76 @@ describe('limits', () => {
   });
   const blockedTask = (): Promise<number> => create({ parts: [{ do: 'until-asked' }] }, {}, small, lambda);
 
+  test('bytes of all tasks that are kept', async () => {
+    const crowded = await host.account({ tasks_bytes: 3_000 });
+    const on = await deployTasks(crowded);
+    // 512 bytes a task beside its content.
+    const fill = { parts: [], fill: 'x'.repeat(1_000) };
+    const first = await create(fill, {}, crowded, on);
+    await resultOf(first, crowded);
+    await resultOf(await create({ parts: [] }, {}, crowded, on), crowded);
+    await assert.rejects(create(fill, {}, crowded, on), refusedWith(403, 43041));
+    await crowded.api.deleteTask({ taskId: first });
+    await resultOf(await create(fill, {}, crowded, on), crowded);
+  });
+
   test('a rate that is used up makes tasks wait, and fails none of them', async () => {
     const slow = await host.account({ account_rate_per_s: 10, task_parallelism: 10 });
     const on = await deployTasks(slow);
     const task = await create({ split: 'many', count: 40 }, {}, slow, on);
     const { progress } = await resultOf(task, slow);
     assert.deepEqual(progress, { done: 40, failed: 0, canceled: 0, total: 40 });
+  });
+});
+
+describe('isolambda task', () => {
+  const cli = (...args: string[]): Promise<CliResult> =>
+    runCli(['task', ...args], {
+      env: { ISOLAMBDA_DATA_DIR: host.dataDir, ISOLAMBDA_ACCOUNT: tenant.accountId },
+    });
+  const ok = async <T>(...args: string[]): Promise<T> => {
+    const { code, stdout, stderr } = await cli(...args, '--json');
+    assert.equal(code, 0, stdout + stderr);
+    return JSON.parse(stdout) as T;
+  };
+
+  test('creates, watches, shows, lists, cancels and deletes', async () => {
+    const parts = JSON.stringify({ parts: [{ do: 'square', value: 6 }] });
+    const watched = await ok<TaskResult>(
+      'create',
+      lambdaId,
+      '-d',
+      parts,
+      '--description',
+      'by hand',
+      '--watch',
+    );
+    assert.deepEqual([watched.status, watched.results[0]?.result], ['done', { square: 36 }]);
+    const id = String(watched.task_id);
+    assert.deepEqual(await ok('result', id), watched);
+    const shown = await cli('status', id);
+    assert.match(shown.stdout, /is .*done[^]*24|1\/1[^]*by hand/);
+    const listed = await ok<{ items: { task_id: number }[] }>(
+      'list',
+      '--status',
+      'done',
+      '--lambda',
+      lambdaId,
+    );
+    assert.ok(listed.items.some(({ task_id: taskId }) => taskId === watched.task_id));
+    assert.deepEqual(await ok('delete', id), { deleted: [watched.task_id] });
+    const gone = await cli('status', id);
+    assert.equal(gone.code, EXIT.notFound.code, gone.stderr);
+
+    const blocked = JSON.stringify({ parts: [{ do: 'never' }] });
+    const { task_id: taskId } = await ok<{ task_id: number }>('create', lambdaId, '-d', blocked);
+    const noResult = await cli('result', String(taskId));
+    assert.deepEqual([noResult.code, /no result yet/.test(noResult.stderr)], [EXIT.refused.code, true]);
+    await ok('cancel', String(taskId));
+    const canceled = await cli('watch', String(taskId));
+    assert.equal(canceled.code, EXIT.lambdaError.code);
+    assert.match(canceled.stdout, /canceled/);
+    assert.equal((await cli('status', 'one')).code, EXIT.usage.code);
   });
 });
 

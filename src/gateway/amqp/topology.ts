@@ -102,7 +102,10 @@ export async function consumersOf(model: ChannelModel, name: string): Promise<nu
   }
 }
 
-async function onOwnChannel<T>(model: ChannelModel, work: (channel: Channel) => Promise<T>): Promise<T> {
+export async function onOwnChannel<T>(
+  model: ChannelModel,
+  work: (channel: Channel) => Promise<T>,
+): Promise<T> {
   const channel = await model.createChannel();
   // A refusal also rejects the promise that waits for it.
   channel.on('error', () => undefined);
