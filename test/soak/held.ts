@@ -17,6 +17,8 @@ export const HELD = [
 export type Held = Readonly<Record<(typeof HELD)[number], number>>;
 
 const LOOK_EVERY_MS = 1_000;
+/** For the host's environment: it then collects its garbage before each look. */
+export const COLLECTS = `--import=${new URL('./collect-on-signal.ts', import.meta.url).href}`;
 
 /** The least of several looks: garbage, a runner on its way out and an idle connection are not held. */
 export async function heldBy(host: TestHost, temporary: string, looks: number): Promise<Held> {
@@ -31,6 +33,7 @@ export async function heldBy(host: TestHost, temporary: string, looks: number): 
 
 async function look(host: TestHost, temporary: string): Promise<Held> {
   const pid = host.process.pid!;
+  host.process.kill('SIGUSR2');
   const metrics = (await host.operator.getMetrics()).text;
   const metric = (name: string): number =>
     Number(
