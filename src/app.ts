@@ -16,6 +16,7 @@ import { createHostedQueues } from './gateway/amqp/hosted-queues.ts';
 import { TaskBroker } from './gateway/amqp/task-broker.ts';
 import { createAuthenticator } from './gateway/http/authenticator.ts';
 import { createLambdaEdge } from './gateway/http/lambda-edge.ts';
+import { RefusalPacer } from './gateway/http/refusal-pacer.ts';
 import { assertMayTrustHeader } from './gateway/http/trusted-header.ts';
 import { createHttpServer } from './gateway/http/server.ts';
 import { describeLambda } from './invoke/describe.ts';
@@ -139,16 +140,19 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
     );
 
     const authenticator = createAuthenticator({ registry, mode: config.authMode });
+    const pacer = new RefusalPacer(Date.now, Math.random);
     const lambdaEdge = createLambdaEdge({
       registry,
       authenticator,
       invoke,
+      pacer,
       onRefused: metrics.edges.refused,
     });
     const app = owned(
       createHttpServer({
         authenticator,
         lambdaEdge,
+        pacer,
         headerBytes: config.limits.header_bytes ?? 64 * 1024,
         onApiReply: metrics.edges.apiReply,
       }),

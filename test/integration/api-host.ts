@@ -19,6 +19,7 @@ import { createDeployer } from '../../src/deploy/deployer.ts';
 import type { Deployer } from '../../src/deploy/types.ts';
 import { createAuthenticator } from '../../src/gateway/http/authenticator.ts';
 import { installErrorHandler } from '../../src/gateway/http/errors.ts';
+import { RefusalPacer } from '../../src/gateway/http/refusal-pacer.ts';
 import { createHttpServer } from '../../src/gateway/http/server.ts';
 import { createInvoke } from '../../src/invoke/invoke.ts';
 import type { InstanceStatus, Pool } from '../../src/pool/types.ts';
@@ -110,6 +111,7 @@ export async function startApiHost({
     authenticator: createAuthenticator({ registry, mode: authMode }),
     // Lambdas are called in the end-to-end tests.
     lambdaEdge: () => false,
+    pacer: new RefusalPacer(Date.now, Math.random),
     headerBytes: 16 * 1024,
   });
   installErrorHandler(app, { error: (fields) => void faults.push(fields) });

@@ -9,13 +9,14 @@ import type { Authenticator } from './authenticator.ts';
 import { collectBody } from './body.ts';
 import { ClientGone } from './client-gone.ts';
 import { sendFailure, sendReply, sendThrown } from './raw-reply.ts';
-import { RefusalPacer } from './refusal-pacer.ts';
+import type { RefusalPacer } from './refusal-pacer.ts';
 import { requestIdOf } from './request-id.ts';
 
 export interface LambdaEdgeOptions {
   readonly registry: Registry;
   readonly authenticator: Authenticator;
   readonly invoke: Invoke;
+  readonly pacer: RefusalPacer;
   /** Told of requests that end before they are invocations, by the name of their error. */
   readonly onRefused?: ((error: string) => void) | undefined;
 }
@@ -39,17 +40,19 @@ export function createLambdaEdge({
   registry,
   authenticator,
   invoke,
+  pacer,
   onRefused,
 }: LambdaEdgeOptions): LambdaEdge {
-  const pacer = new RefusalPacer(Date.now, Math.random);
   return (request, response) => {
     const target = request.url ?? '';
     if (!target.startsWith(PREFIX) || !target.startsWith(PROXY, PROXY_AT)) return false;
     const lambdaId = target.slice(PREFIX.length, PROXY_AT);
     const requestId = requestIdOf(request.headers['luna-request-id']);
     const own = ['luna-request-id', requestId];
+    let asker: Principal | null = null;
     try {
-      const principal = onBehalfOf(authenticator.principalOf(request), request.headers['luna-account-id']);
+      asker = authenticator.principalOf(request);
+      const principal = onBehalfOf(asker, request.headers['luna-account-id']);
       const lambda = findLambda(registry, principal, lambdaId);
       checkHeaders(request.rawHeaders, lambda.active?.limits.header_bytes);
       const limit = lambda.active?.limits.request_bytes ?? 0;
@@ -75,7 +78,8 @@ export function createLambdaEdge({
     } catch (error) {
       if (error instanceof IsolambdaError && error.code === 'unauthorized') authenticator.refused(request);
       onRefused?.(error instanceof IsolambdaError ? error.code : 'internal');
-      sendThrown(response, error, own);
+      const delayMs = asker?.operator ? 0 : pacer.delayMs(asker?.accountId ?? addressOf(request));
+      hold(response, delayMs, () => sendThrown(response, error, own));
     }
     return true;
   };
@@ -83,10 +87,7 @@ export function createLambdaEdge({
   /** Refusals of a flood are held back; all others, and all other failures, go at once. */
   function refuse(response: ServerResponse, outcome: Failure, lambda: LambdaEntry, own: string[]): void {
     const delayMs = PACED.has(outcome.kind) ? pacer.delayMs(lambda.accountId) : 0;
-    if (delayMs === 0) return sendFailure(response, outcome, own);
-    setTimeout(() => {
-      if (!response.destroyed) sendFailure(response, outcome, own);
-    }, delayMs);
+    hold(response, delayMs, () => sendFailure(response, outcome, own));
   }
 
   function run(
@@ -106,6 +107,15 @@ export function createLambdaEdge({
     });
   }
 }
+
+function hold(response: ServerResponse, delayMs: number, send: () => void): void {
+  if (delayMs === 0) return send();
+  setTimeout(() => {
+    if (!response.destroyed) send();
+  }, delayMs);
+}
+
+const addressOf = ({ socket }: IncomingMessage): string => socket.remoteAddress ?? '';
 
 const PACED: ReadonlySet<string> = new Set(['rate_limited', 'concurrency_limit', 'queue_full']);
 

@@ -4,10 +4,12 @@ import type { Authenticator } from './authenticator.ts';
 import { DrainingServer } from './draining-server.ts';
 import { errorServerOptions } from './errors.ts';
 import type { LambdaEdge } from './lambda-edge.ts';
+import type { RefusalPacer } from './refusal-pacer.ts';
 
 export interface HttpServerOptions {
   readonly authenticator: Authenticator;
   readonly lambdaEdge: LambdaEdge;
+  readonly pacer: RefusalPacer;
   /** The largest header block that any account may send; bytes. */
   readonly headerBytes: number;
   /** Told of each reply of the management API. */
@@ -23,6 +25,7 @@ const LINGER_MS = 500;
 export function createHttpServer({
   authenticator,
   lambdaEdge,
+  pacer,
   headerBytes,
   onApiReply,
   lingerMs = LINGER_MS,
@@ -54,6 +57,13 @@ export function createHttpServer({
   });
   app.addHook('onClose', async () => {
     if (app.server instanceof DrainingServer) app.server.drained();
+  });
+  // Whoever guesses at ids or tokens, or floods with what is refused, waits; the operator does not.
+  app.addHook('onSend', (request, reply, _payload, done) => {
+    const refused = reply.statusCode >= 400 && reply.statusCode < 500 && !request.principal?.operator;
+    const delayMs = refused ? pacer.delayMs(request.principal?.accountId ?? request.ip) : 0;
+    if (delayMs === 0) done();
+    else setTimeout(done, delayMs);
   });
   if (onApiReply)
     app.addHook('onResponse', (request, reply, done) => {
