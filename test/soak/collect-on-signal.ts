@@ -1,7 +1,7 @@
-/** Preloaded into the host that is measured: SIGUSR2 collects all garbage, so that what is left is what is held. */
+/** Preloaded into the host that is measured: SIGWINCH collects all garbage, so that what is left is what is held. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
-process.on('SIGUSR2', () => collect());
+process.on('SIGWINCH', () => collect());

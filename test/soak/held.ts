@@ -33,7 +33,7 @@ export async function heldBy(host: TestHost, temporary: string, looks: number): 
 
 async function look(host: TestHost, temporary: string): Promise<Held> {
   const pid = host.process.pid!;
-  host.process.kill('SIGUSR2');
+  host.process.kill('SIGWINCH');
   const metrics = (await host.operator.getMetrics()).text;
   const metric = (name: string): number =>
     Number(
