@@ -409,7 +409,10 @@ describe('isolambda task', () => {
     assert.equal(gone.code, EXIT.notFound.code, gone.stderr);
 
     const blocked = JSON.stringify({ parts: [{ do: 'never' }] });
-    const { task_id: taskId } = await ok<{ task_id: number }>('create', lambdaId, '-d', blocked);
+    // It outlives the commands on a slow machine: each execution ends by its deadline, and is followed by the next.
+    const { task_id: taskId } = await ok<{ task_id: number }>(
+      ...['create', lambdaId, '-d', blocked, '--attempts', '20'],
+    );
     const noResult = await cli('result', String(taskId));
     assert.deepEqual([noResult.code, /no result yet/.test(noResult.stderr)], [EXIT.refused.code, true]);
     await ok('cancel', String(taskId));
