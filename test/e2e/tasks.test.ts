@@ -1,5 +1,6 @@
 /** The whole life of tasks, through a real host over HTTP. */
 import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import type { TaskCreate, TaskResult } from '../../src/schemas/task.ts';
 import { LambdaApi, LambdaApiError } from '../../src/client/index.ts';
@@ -463,5 +464,6 @@ test('a host that is killed goes on with its tasks when it is started again: eac
   } finally {
     await again.stop();
     await witness.close();
+    await rm(doomed.dataDir, { recursive: true, force: true });
   }
 });
