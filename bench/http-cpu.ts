@@ -9,7 +9,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { BODY } from './cases/http-echo.ts';
 import { load } from './load.ts';
-import type { Product } from './product.ts';
+import type * as ProductModule from './product.ts';
 import { median } from './statistics.ts';
 
 const CONNECTIONS = Number(process.env['CONNECTIONS'] ?? 64);
@@ -27,21 +27,21 @@ interface Turn {
 class Tree {
   readonly path: string;
   readonly turns: Turn[] = [];
-  readonly #product: Product;
+  readonly #product: ProductModule.Product;
   readonly #url: string;
   readonly #token: string;
 
   static async start(path: string): Promise<Tree> {
     const from = (await import(
       pathToFileURL(resolve(path, 'bench/product.ts')).href
-    )) as typeof import('./product.ts');
+    )) as typeof ProductModule;
     const product = await from.startProduct();
     const { token, api } = await product.account();
     const lambdaId = await from.deploy(api, from.ECHO);
     return new Tree(path, product, `${product.origin}/1/lambdas/${lambdaId}/proxy/main`, token);
   }
 
-  constructor(path: string, product: Product, url: string, token: string) {
+  constructor(path: string, product: ProductModule.Product, url: string, token: string) {
     this.path = path;
     this.#product = product;
     this.#url = url;
