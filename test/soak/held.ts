@@ -35,22 +35,22 @@ async function look(host: TestHost, temporary: string): Promise<Held> {
   const pid = host.process.pid!;
   host.process.kill('SIGWINCH');
   const metrics = (await host.operator.getMetrics()).text;
-  const metric = (name: string): number =>
-    Number(
-      metrics
-        .split('\n')
-        .find((line) => line.startsWith(`${name} `))
-        ?.split(' ')[1] ?? 0,
-    );
+  const metric = (name: string): number | undefined => {
+    const line = metrics.split('\n').find((each) => each.startsWith(`${name} `));
+    return line === undefined ? undefined : Number(line.split(' ')[1]);
+  };
+  const heapBytes = metric('nodejs_heap_size_used_bytes');
+  if (heapBytes === undefined) throw new Error('the metrics have no nodejs_heap_size_used_bytes');
   const count = async (dir: string): Promise<number> =>
     (await readdir(dir, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).length;
   return {
     residentMb: Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024,
-    heapMb: metric('isolambda_host_nodejs_heap_size_used_bytes') / 1_048_576,
+    heapMb: heapBytes / 1_048_576,
     descriptors: readdirSync(`/proc/${pid}/fd`).length,
     children: childrenOf(pid).length,
     descendants: descendantsOf(pid),
-    timers: metric('isolambda_host_nodejs_active_resources{type="Timeout"}'),
+    // There is no such line where there is none.
+    timers: metric('nodejs_active_resources{type="Timeout"}') ?? 0,
     temporaryFiles: await count(temporary),
     dataFiles: await count(host.dataDir),
   };
