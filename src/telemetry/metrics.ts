@@ -22,9 +22,9 @@ export interface Metrics extends InvocationMetrics, PartMetrics, TaskCounts {
   text(): Promise<string>;
   readonly contentType: string;
   /** A value that is read when the metrics are. */
-  gauge(name: string, help: string, read: () => number): void;
+  readonly gauge: (name: string, help: string, read: () => number) => void;
   /** A count that another part keeps, read when the metrics are. */
-  counter(name: string, help: string, read: () => number): void;
+  readonly counter: (name: string, help: string, read: () => number) => void;
 }
 
 export function createMetrics(): Metrics {

@@ -11,46 +11,46 @@ export interface PartMetrics {
 }
 
 export interface PoolMetrics {
-  runnerBooted(ms: number): void;
+  readonly runnerBooted: (ms: number) => void;
   /** `cause`: why it is gone; `exited` is a crash, most others are the host's kills. */
-  runnerEnded(cause: string): void;
+  readonly runnerEnded: (cause: string) => void;
   /** From the first call's arrival until the isolate runs, or failed to. */
-  coldStart(started: boolean, ms: number): void;
+  readonly coldStart: (started: boolean, ms: number) => void;
   /** `reason`: the limit that it broke, its crash, or why it was taken down. */
-  isolateEnded(reason: string): void;
+  readonly isolateEnded: (reason: string) => void;
 }
 
 export interface BuildMetrics {
-  built(result: 'ok' | 'refused' | 'failed', ms: number): void;
+  readonly built: (result: 'ok' | 'refused' | 'failed', ms: number) => void;
 }
 
 export interface EgressMetrics {
   /** `result`: `ok` where a reply came, else the refusal's code. */
-  request(
+  readonly request: (
     bridge: 'fetch' | 'service',
     result: string,
     ms: number,
     sentBytes: number,
     receivedBytes: number,
-  ): void;
+  ) => void;
 }
 
 export interface LogMetrics {
-  kept(lines: number, bytes: number): void;
-  dropped(lines: number, reason: string): void;
+  readonly kept: (lines: number, bytes: number) => void;
+  readonly dropped: (lines: number, reason: string) => void;
   /** Readers that follow were too slow for so many lines. */
-  missed(lines: number): void;
+  readonly missed: (lines: number) => void;
 }
 
 export interface EdgeMetrics {
   /** The management API has answered; `route` is a pattern. */
-  apiReply(method: string, route: string, status: number, ms: number): void;
+  readonly apiReply: (method: string, route: string, status: number, ms: number) => void;
   /** A request into a lambda was refused before it was an invocation; `error` is a code of the error table. */
-  refused(error: string): void;
+  readonly refused: (error: string) => void;
 }
 
 export interface SpanMetrics {
-  exported(spans: number, ok: boolean): void;
+  readonly exported: (spans: number, ok: boolean) => void;
 }
 
 const START_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
