@@ -18,6 +18,7 @@ import { createAuthenticator } from './gateway/http/authenticator.ts';
 import { createLambdaEdge } from './gateway/http/lambda-edge.ts';
 import { RefusalPacer } from './gateway/http/refusal-pacer.ts';
 import { assertMayTrustHeader } from './gateway/http/trusted-header.ts';
+import { withServerSpan } from './gateway/http/server-span.ts';
 import { createHttpServer } from './gateway/http/server.ts';
 import { describeLambda } from './invoke/describe.ts';
 import { lambdaMetrics } from './invoke/lambda-metrics.ts';
@@ -32,6 +33,7 @@ import { createLogStore } from './services/log/log-store.ts';
 import { openStore } from './store/store.ts';
 import { createTasks } from './tasks/tasks.ts';
 import type { Logger } from './telemetry/log.ts';
+import { asksForTraces, createTracing } from './telemetry/tracing.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { observeParts } from './observe-parts.ts';
 
@@ -72,6 +74,18 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
 
   try {
     const metrics = createMetrics();
+    const tracer = asksForTraces(config.tracingEndpoint, process.env)
+      ? owned(
+          createTracing({
+            serviceName: 'isolambda',
+            endpoint: config.tracingEndpoint,
+            sampler: config.tracingSampler,
+            ratio: config.tracingRatio,
+            onExported: metrics.spans.exported,
+          }),
+          (part) => part.close(),
+        )
+      : undefined;
     const store = owned(
       await openStore({
         dataDir,
@@ -103,6 +117,7 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
       logs,
       onEgress: ({ accountId, lambdaId }, bytes) => registry.usage.egress({ accountId, lambdaId, bytes }),
       metrics: metrics.egress,
+      tracer,
     });
     const builder = owned(createBuilder({ config, log, imageDir: join(dataDir, 'builder') }), (part) =>
       part.close(),
@@ -118,7 +133,7 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
     registry.on('accountDeleted', ({ accountId }) => pool.accountDeleted(accountId));
     registry.on('lambdaDeleted', ({ lambda }) => void logs.remove(lambda.id));
     const admission = createAdmission({ now: Date.now });
-    const invoke = createInvoke({ admission, pool, usage: registry.usage, metrics });
+    const invoke = createInvoke({ admission, pool, usage: registry.usage, metrics, tracer });
     const tasks = owned(
       createTasks({
         store,
@@ -146,6 +161,7 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
       authenticator,
       invoke,
       pacer,
+      invoke: withServerSpan(invoke, tracer),
       onRefused: metrics.edges.refused,
     });
     const app = owned(
@@ -162,7 +178,9 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
     const queues =
       config.amqpUrl === ''
         ? undefined
-        : owned(createHostedQueues({ url: config.amqpUrl, registry, invoke, log }), (part) => part.stop(0));
+        : owned(createHostedQueues({ url: config.amqpUrl, registry, invoke, tracer, log }), (part) =>
+            part.stop(0),
+          );
     let draining = false;
     observeParts(metrics, { admission, pool, deployer, queues, registry, logs, app });
     await app.register(managementApi, {

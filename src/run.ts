@@ -5,7 +5,6 @@ import { compileConfig } from './config/config.ts';
 import type { Deployment } from './config/deployment.ts';
 import { DEFAULT_LIMITS } from './config/limits.ts';
 import { IsolambdaError } from './errors/error.ts';
-import { withInvokeSpan } from './gateway/amqp/invoke-span.ts';
 import { QueueService } from './gateway/amqp/service.ts';
 import type { QueueKind } from './gateway/amqp/topology.ts';
 import type { QueueServiceStats } from './gateway/amqp/types.ts';
@@ -15,6 +14,8 @@ import { createEgress } from './services/egress/fetch.ts';
 import { compileEgressPolicy } from './services/egress/rules.ts';
 import type { GuestServices } from './services/types.ts';
 import type { Logger } from './telemetry/log.ts';
+import { RunTrace } from './telemetry/run-trace.ts';
+import { parseTraceparent } from './telemetry/trace-context.ts';
 import { createTracing } from './telemetry/tracing.ts';
 
 export interface RunOptions {
@@ -94,11 +95,15 @@ export async function runLambda(options: RunOptions): Promise<RunningLambda> {
     const serving = new QueueService({
       url,
       queue: { name: queue, kind: options.queueKind },
-      serve: withInvokeSpan(tracing, ({ head, body, signal }) =>
-        pool
-          .invoke(deployment, { head: { ...head, accountId: deployment.accountId }, body, signal })
-          .then(({ outcome }) => outcome),
-      ),
+      serve: ({ head, body, signal }) => {
+        const trace = tracing && new RunTrace(tracing, parseTraceparent(head.traceparent));
+        const traceparent = trace?.traceparent ?? head.traceparent;
+        const invocation = { head: { ...head, traceparent, accountId: deployment.accountId }, body, signal };
+        return pool.invoke(deployment, trace ? { ...invocation, trace } : invocation).then(({ outcome }) => {
+          trace?.end(outcome);
+          return outcome;
+        });
+      },
       concurrency,
       timeoutMs: options.timeoutMs,
       requestBytes: deployment.limits.request_bytes,

@@ -39,6 +39,11 @@ function initialOf(option: OptionSpec): string {
 }
 
 function aboutOf(option: OptionSpec): string {
+  const other = option.otherVariable === undefined ? '' : `. Else ${code(option.otherVariable)}`;
+  return `${rangeOf(option)}${other}`;
+}
+
+function rangeOf(option: OptionSpec): string {
   if (option.type === 'choice') return `${option.about}. One of ${option.choices.map(code).join(', ')}`;
   return option.type === 'number' ? `${option.about}. ${option.min} to ${option.max}` : option.about;
 }

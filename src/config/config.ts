@@ -46,12 +46,16 @@ export function compileConfig({ flags = {}, env = {}, file = {} }: ConfigSources
   for (const name of OPTION_NAMES) {
     const option: OptionSpec = OPTIONS[name];
     const fromFile = descend(tree, option.key);
+    const variable = env[variableOf(name)] === undefined ? option.otherVariable : variableOf(name);
+    const own = variable === variableOf(name);
     const [value, where] =
       flags[name] !== undefined
         ? [flags[name], flagOf(name)]
-        : env[variableOf(name)] !== undefined
-          ? [env[variableOf(name)], variableOf(name)]
-          : [fromFile, option.key];
+        : own
+          ? [env[variable], variable]
+          : fromFile !== undefined || variable === undefined || !env[variable]
+            ? [fromFile, option.key]
+            : [env[variable], variable];
     values[name] = value === undefined ? option.default : check(option, value, where, problems);
   }
   problems.push(...unknownKeys(tree));
@@ -79,10 +83,12 @@ function check(option: OptionSpec, given: unknown, where: string, problems: stri
       const number = typeof given === 'string' && given.trim() !== '' ? Number(given) : given;
       const fits =
         typeof number === 'number' &&
-        Number.isInteger(number) &&
+        (option.fraction ?? Number.isInteger(number)) &&
         number >= option.min &&
         number <= option.max;
-      return fits ? number : wrong(`a whole number from ${option.min} to ${option.max}`);
+      return fits
+        ? number
+        : wrong(`a ${option.fraction ? '' : 'whole '}number from ${option.min} to ${option.max}`);
     }
     case 'choice':
       return option.choices.includes(String(given)) ? given : wrong(`one of ${option.choices.join(', ')}`);

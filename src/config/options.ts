@@ -7,6 +7,8 @@ interface OptionBase {
   /** Key in the configuration file; a dot descends. The flag and the variable are made from it. */
   readonly key: string;
   readonly about: string;
+  /** A variable of a convention, read where the own one is not set. */
+  readonly otherVariable?: string;
 }
 interface TextOption extends OptionBase {
   readonly type: 'text';
@@ -17,6 +19,8 @@ interface NumberOption extends OptionBase {
   readonly default: number;
   readonly min: number;
   readonly max: number;
+  /** Need not be whole. */
+  readonly fraction?: true;
 }
 interface ChoiceOption extends OptionBase {
   readonly type: 'choice';
@@ -32,6 +36,16 @@ interface SwitchOption extends OptionBase {
   readonly default: boolean;
 }
 export type OptionSpec = TextOption | NumberOption | ChoiceOption | ListOption | SwitchOption;
+
+/** https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ */
+export const SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
 
 export const OPTIONS = {
   host: { key: 'host', type: 'text', default: '127.0.0.1', about: 'address to listen on' },
@@ -184,6 +198,31 @@ export const OPTIONS = {
     min: 1_000,
     max: 31_536_000_000,
     about: 'tasks are deleted this long after they ended',
+  },
+  tracingEndpoint: {
+    key: 'tracing.endpoint',
+    type: 'text',
+    default: '',
+    otherVariable: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    about: 'OTLP receiver that traces go to, as http://127.0.0.1:4318; empty: none are made',
+  },
+  tracingSampler: {
+    key: 'tracing.sampler',
+    type: 'choice',
+    default: 'parentbased_traceidratio',
+    choices: SAMPLERS,
+    otherVariable: 'OTEL_TRACES_SAMPLER',
+    about: "which requests are traced, by OpenTelemetry's names; parentbased: as the caller decided",
+  },
+  tracingRatio: {
+    key: 'tracing.ratio',
+    type: 'number',
+    default: 1,
+    min: 0,
+    max: 1,
+    fraction: true,
+    otherVariable: 'OTEL_TRACES_SAMPLER_ARG',
+    about: 'share of the traces that begin here, for the samplers with traceidratio',
   },
   shutdownDelayMs: {
     key: 'shutdown.delay_ms',

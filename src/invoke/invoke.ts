@@ -4,6 +4,13 @@ import type { Pool } from '../pool/types.ts';
 import { failure, type Failure, type Outcome } from '../protocol/outcome.ts';
 import type { LambdaEntry, UsageMeter } from '../registry/types.ts';
 import type { InvocationMetrics } from '../telemetry/metrics.ts';
+import { RunTrace } from '../telemetry/run-trace.ts';
+import {
+  parseTraceparent,
+  type Attributes,
+  type TraceContext,
+  type Tracer,
+} from '../telemetry/trace-context.ts';
 import type { Invoke, InvokeRequest, Source } from './types.ts';
 
 export interface InvokeParts {
@@ -11,10 +18,11 @@ export interface InvokeParts {
   readonly pool: Pick<Pool, 'invoke'>;
   readonly usage: UsageMeter;
   readonly metrics: InvocationMetrics;
+  readonly tracer?: Tracer | undefined;
 }
 
 /** The one way into a lambda, whichever edge asks: state, size, admission, pool, and what it cost. */
-export function createInvoke({ admission, pool, usage, metrics }: InvokeParts): Invoke {
+export function createInvoke({ admission, pool, usage, metrics, tracer }: InvokeParts): Invoke {
   let draining = false;
   let inFlight = 0;
   const onIdle: (() => void)[] = [];
@@ -47,28 +55,34 @@ export function createInvoke({ admission, pool, usage, metrics }: InvokeParts): 
       request.head.deadlineMs,
       request.interrupt ?? request.signal,
     );
-    return admitted instanceof Promise
-      ? admitted.then((result) => {
-          metrics.admissionWait(!('kind' in result), performance.now() - startedMs);
-          return enter(deployment, request, result, end);
-        })
-      : enter(deployment, request, admitted, end);
+    if (!(admitted instanceof Promise)) return enter(deployment, request, admitted, end);
+    const waits = tracer?.start('admission wait', 'internal', placeOf(request));
+    return admitted.then((result) => {
+      const refusedAs = 'kind' in result ? result.kind : undefined;
+      waits?.end(refusedAs);
+      metrics.admissionWait(refusedAs === undefined, performance.now() - startedMs);
+      return enter(deployment, request, result, end);
+    });
   }
 
   function enter(
     deployment: Deployment,
-    { head, body, signal, interrupt, runMs }: InvokeRequest,
+    request: InvokeRequest,
     permit: Permit | Failure,
     end: (outcome: Outcome, cpuUs: number) => Outcome,
   ): Promise<Outcome> {
     if ('kind' in permit) return Promise.resolve(end(permit, 0));
+    const { head, body, signal, interrupt, runMs } = request;
     const running = runMs === undefined ? head : { ...head, deadlineMs: Date.now() + runMs };
-    return pool
-      .invoke(deployment, { head: running, body, signal, interrupt })
-      .then(({ outcome, usage: cost }) => {
-        permit.release();
-        return end(outcome, cost.cpuUs);
-      });
+    const trace = tracer && new RunTrace(tracer, placeOf(request), attributesOf(deployment));
+    const invocation = trace
+      ? { head: { ...running, traceparent: trace.traceparent }, body, signal, interrupt, trace }
+      : { head: running, body, signal, interrupt };
+    return pool.invoke(deployment, invocation).then(({ outcome, usage: cost }) => {
+      permit.release();
+      trace?.end(outcome);
+      return end(outcome, cost.cpuUs);
+    });
   }
 
   function record(
@@ -98,6 +112,15 @@ export function createInvoke({ admission, pool, usage, metrics }: InvokeParts): 
     idle: () => (inFlight === 0 ? Promise.resolve() : new Promise<void>((resolve) => onIdle.push(resolve))),
   });
 }
+
+const placeOf = ({ trace, head }: InvokeRequest): TraceContext | undefined =>
+  trace ?? parseTraceparent(head.traceparent);
+
+const attributesOf = ({ accountId, lambdaId, version }: Deployment): Attributes => ({
+  'isolambda.account_id': accountId,
+  'isolambda.lambda_id': lambdaId,
+  'isolambda.version': version,
+});
 
 const NO_BODY = new Uint8Array(0);
 

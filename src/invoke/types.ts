@@ -1,6 +1,7 @@
 import type { CallerSignal } from '../protocol/caller-signal.ts';
 import type { InvocationHead } from '../protocol/invocation.ts';
 import type { Failure, Outcome } from '../protocol/outcome.ts';
+import type { TraceContext } from '../telemetry/trace-context.ts';
 import type { LambdaEntry } from '../registry/types.ts';
 
 /** Which edge an invocation came through; a label of the metrics. */
@@ -20,6 +21,8 @@ export interface InvokeRequest {
    * For callers that are not kept waiting, as tasks are.
    */
   readonly runMs?: number | undefined;
+  /** The edge's own span; by default what `head.traceparent` names. */
+  readonly trace?: TraceContext | undefined;
 }
 
 export interface Invoke {

@@ -278,7 +278,11 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
     if (instance.state !== 'starting') throw new FrameError(`isolate ${frame.isolate} is ${instance.state}`);
     instance.onLoaded(parseRunnerHead('loaded', frame.head));
     instance.lastUsedMs = this.#parts.clock.now();
-    for (const call of instance.waiting.splice(0)) if (!call.settled) this.invoke(instance, call);
+    for (const call of instance.waiting.splice(0)) {
+      if (call.settled) continue;
+      call.invocation.trace?.hasIsolate();
+      this.invoke(instance, call);
+    }
   }
 
   #onLoadFailed(frame: Frame): void {

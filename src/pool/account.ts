@@ -95,7 +95,10 @@ export class Account {
     least.place(call);
     const runner = least.state === 'running' ? this.#runnerOf.get(least) : undefined;
     if (runner) runner.invoke(least, call);
-    else least.waiting.push(call);
+    else {
+      call.invocation.trace?.waitsForIsolate();
+      least.waiting.push(call);
+    }
   }
 
   /** Loads one isolate, as a first call would. */

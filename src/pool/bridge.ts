@@ -39,7 +39,7 @@ export function serveBridgeCall(
   instance.bridgeCalls.set(id, controller);
   const signal = owner ? AbortSignal.any([owner.ended, controller.signal]) : controller.signal;
   services
-    .call(instance.deployment, call, body, signal)
+    .call(instance.deployment, call, body, signal, owner?.invocation.trace?.context)
     .catch((error: unknown) => refused('internal', error instanceof Error ? error.name : 'unknown'))
     .then((reply) => {
       if (instance.bridgeCalls.get(id) !== controller) return;

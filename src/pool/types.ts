@@ -2,6 +2,7 @@ import type { Deployment } from '../config/deployment.ts';
 import type { CallerSignal } from '../protocol/caller-signal.ts';
 import type { InvocationHead } from '../protocol/invocation.ts';
 import type { Loaded } from '../protocol/messages.ts';
+import type { InvocationTrace } from '../telemetry/run-trace.ts';
 import type { Failure, Outcome } from '../protocol/outcome.ts';
 
 export type RetireReason = 'update' | 'delete' | 'disable' | 'idle' | 'shutdown';
@@ -35,6 +36,7 @@ export interface PoolInvocation {
   readonly signal?: CallerSignal | undefined;
   /** Aborts when the lambda is to end by itself: its own signal aborts then, and its result still counts. */
   readonly interrupt?: CallerSignal | undefined;
+  readonly trace?: InvocationTrace | undefined;
 }
 
 export interface Pool {

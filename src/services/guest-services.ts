@@ -5,7 +5,9 @@ import type { ServiceClients } from './clients.ts';
 import type { Egress } from './egress/fetch.ts';
 import { compileEgressPolicy, type EgressPolicy } from './egress/rules.ts';
 import type { EgressMetrics } from '../telemetry/part-metrics.ts';
+import type { Tracer } from '../telemetry/trace-context.ts';
 import type { LogStore } from './log/log-store.ts';
+import { OutwardTrace } from './outward-trace.ts';
 import type { GuestServices } from './types.ts';
 
 export interface GuestServicesParts {
@@ -15,6 +17,7 @@ export interface GuestServicesParts {
   /** Told of each outward request that was made or tried: bytes sent and received. */
   readonly onEgress?: ((guest: Deployment, bytes: number) => void) | undefined;
   readonly metrics?: EgressMetrics | undefined;
+  readonly tracer?: Tracer | undefined;
 }
 
 /** One door for all that guests ask of the host. */
@@ -24,6 +27,7 @@ export function createGuestServices({
   logs,
   onEgress,
   metrics,
+  tracer,
 }: GuestServicesParts): GuestServices {
   const policies = new WeakMap<Deployment, EgressPolicy>();
   const policyOf = (guest: Deployment): EgressPolicy => {
@@ -50,30 +54,29 @@ export function createGuestServices({
     return answer;
   };
 
-  return {
-    async call(guest, call, body, signal) {
-      switch (call.bridge) {
-        case 'fetch':
-          return counted(
-            guest,
-            call,
-            body,
-            egress.fetch({
-              policy: policyOf(guest),
-              call,
-              body,
-              replyBytes: guest.limits.fetch_bytes,
-              signal,
-            }),
-          );
-        case 'service':
-          return counted(
-            guest,
-            call,
-            body,
-            clients.call(call.service ?? '', guest.accountId, call, body, signal),
-          );
+  const answer = (
+    guest: Deployment,
+    call: BridgeCall,
+    body: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<BridgeAnswer> => {
+    switch (call.bridge) {
+      case 'fetch': {
+        const replyBytes = guest.limits.fetch_bytes;
+        return egress.fetch({ policy: policyOf(guest), call, body, replyBytes, signal });
       }
+      case 'service':
+        return clients.call(call.service ?? '', guest.accountId, call, body, signal);
+    }
+  };
+
+  return {
+    call(guest, call, body, signal, trace) {
+      if (!tracer || !trace) return counted(guest, call, body, answer(guest, call, body, signal));
+      const traced = new OutwardTrace(tracer, trace, call);
+      return counted(guest, call, body, answer(guest, traced.call, body, signal)).then((answered) =>
+        traced.end(answered),
+      );
     },
     log: (guest, head) => logs.add(guest.lambdaId, guest.version, head, guest.limits.log_kept_bytes),
   };

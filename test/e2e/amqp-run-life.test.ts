@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { describe, test, type TestContext } from 'node:test';
+import { describe, test } from 'node:test';
 import { LambdaError, type RpcClient } from '../../src/client/rpc.ts';
 import { tempFolder } from '../cli-process.ts';
 import { client, deleteQueues, newQueueName, ready, until } from '../integration/amqp-serving.ts';
+import { otlpReceiver } from '../otlp-receiver.ts';
 import { descendants, startRun } from '../run-process.ts';
 
 const SLOW = `
@@ -203,31 +203,3 @@ export function sieve(limit: number): number {
     assert.equal((await run.stop()).code, 0);
   });
 });
-
-interface OtlpSpan {
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly parentSpanId?: string;
-  readonly name: string;
-  readonly kind: number;
-}
-
-/** What an OTLP collector is over HTTP, as far as it takes spans as JSON. */
-async function otlpReceiver(t: TestContext): Promise<{ origin: string; spans: OtlpSpan[] }> {
-  const spans: OtlpSpan[] = [];
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      assert.equal(request.url, '/v1/traces');
-      const { resourceSpans } = JSON.parse(Buffer.concat(chunks).toString()) as {
-        resourceSpans: { scopeSpans: { spans: OtlpSpan[] }[] }[];
-      };
-      spans.push(...resourceSpans.flatMap((each) => each.scopeSpans.flatMap((scope) => scope.spans)));
-      response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
-    });
-  }).listen(0, '127.0.0.1');
-  t.after(() => server.close());
-  await once(server, 'listening');
-  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, spans };
-}

@@ -369,6 +369,7 @@ test('tracing: with a tracer there is a consumer and a producer span, each ended
         spans.push(span);
         return {
           context: { traceId: parent?.traceId ?? TRACE, spanId: span.id, sampled: true },
+          set: () => undefined,
           end: () => (span.ended = true),
         };
       },

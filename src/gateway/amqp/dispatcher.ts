@@ -5,7 +5,7 @@ import type { Job } from './job.ts';
 import { afterRunnerDeath, isRunnerDeath } from './poison.ts';
 import type { Responder } from './responder.ts';
 import { SlowStart } from './slow-start.ts';
-import type { Tracer } from './trace.ts';
+import type { Tracer } from '../../telemetry/trace-context.ts';
 import type { Serve } from './types.ts';
 
 export interface DispatcherOptions {

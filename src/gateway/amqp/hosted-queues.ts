@@ -3,10 +3,9 @@ import { deadLetterQueue, effectiveQueue } from '../../registry/queue-name.ts';
 import type { LambdaEntry, Registry } from '../../registry/types.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { newCounts } from './counts.ts';
-import { withInvokeSpan } from './invoke-span.ts';
 import { mayReplyTo } from './queue-name.ts';
 import { QueueService } from './service.ts';
-import type { Tracer } from './trace.ts';
+import type { Tracer } from '../../telemetry/trace-context.ts';
 import type { QueueServiceOptions, QueueServiceStats } from './types.ts';
 
 export interface HostedQueuesOptions {
@@ -74,7 +73,7 @@ export function createHostedQueues({
     const service = new QueueService({
       ...wanted,
       url,
-      serve: withInvokeSpan(tracer, ({ head, body, signal }) =>
+      serve: ({ head, body, signal }) =>
         invoke({
           source: 'amqp',
           lambda: registry.lambda(lambdaId) ?? lambda,
@@ -82,7 +81,6 @@ export function createHostedQueues({
           body,
           signal,
         }),
-      ),
       tracer,
       mayReplyTo: mayReplyTo(lambda),
       name: `isolambda ${lambdaId}`,

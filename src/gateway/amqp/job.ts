@@ -3,7 +3,13 @@ import { LightSignal } from '../../protocol/caller-signal.ts';
 import { failure, type Failure } from '../../protocol/outcome.ts';
 import type { AckWindow, Delivered, Verdict } from './acks.ts';
 import { plainHeaders } from './headers.ts';
-import { formatTraceparent, parseTrace, type Span, type TraceContext, type Tracer } from './trace.ts';
+import {
+  formatTraceparent,
+  type Span,
+  type TraceContext,
+  type Tracer,
+} from '../../telemetry/trace-context.ts';
+import { parseTrace } from './trace.ts';
 import type { RequestHead, ServeRequest } from './types.ts';
 
 /** A timestamp property beyond this is in milliseconds, as JavaScript clients send it; as seconds it is the year 5138. */

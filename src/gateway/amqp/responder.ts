@@ -5,7 +5,7 @@ import type { Counts } from './counts.ts';
 import type { Job } from './job.ts';
 import type { Publisher } from './publisher.ts';
 import { renderFailure, renderReply, type ReplyMessage } from './reply.ts';
-import { traceHeaders, type Tracer } from './trace.ts';
+import { traceHeaders, type Tracer } from '../../telemetry/trace-context.ts';
 
 export interface ResponderOptions {
   readonly publisher: Publisher;

@@ -4,7 +4,7 @@ import type { Outcome } from '../../protocol/outcome.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { TlsOptions } from '../../amqp/connection.ts';
 import type { QueueSpec } from './topology.ts';
-import type { Tracer } from './trace.ts';
+import type { Tracer } from '../../telemetry/trace-context.ts';
 
 /** What the gateway knows of a request; `serve` adds whose it is. */
 export type RequestHead = Omit<RpcHead, 'accountId'>;
