@@ -11,6 +11,7 @@ import { deployTime } from './cases/deploy.ts';
 import { httpEcho } from './cases/http-echo.ts';
 import { httpLarge } from './cases/http-large.ts';
 import { httpLatency } from './cases/http-latency.ts';
+import { logFlood } from './cases/log-flood.ts';
 import { neighbour } from './cases/neighbour.ts';
 import { isMet, keep, table, type Row } from './report.ts';
 
@@ -31,6 +32,7 @@ const CASES: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>>>
   deploy: deployTime,
   density,
   neighbour,
+  'log-flood': logFlood,
 };
 
 const { values, positionals } = parseArgs({

@@ -6,7 +6,7 @@ export interface Row {
   readonly bench: string;
   readonly figure: string;
   readonly value: number;
-  readonly unit: 'x' | 'ms' | 'us' | 'MB' | 'per s';
+  readonly unit: 'x' | 'ms' | 'us' | 'MB' | 'MB/s' | 'per s' | 'count';
   /** Met when value is at least (`least`) or at most (`most`) this. */
   readonly must?: { readonly least: number } | { readonly most: number };
   readonly aim?: number;

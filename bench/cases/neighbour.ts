@@ -1,9 +1,6 @@
-import { execFile, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { constants, setPriority } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { LambdaApi } from '../../src/client/index.ts';
+import { endLoad, startBackgroundLoad } from '../background-load.ts';
 import { latency, type Job } from '../load.ts';
 import type { BenchOptions } from '../main.ts';
 import { deploy, ECHO, startProduct } from '../product.ts';
@@ -28,8 +25,7 @@ const ATTACKS: Readonly<Record<string, { readonly main: string; readonly connect
 const RUN_UP_MS = 1_500;
 
 /**
- * 99th percentile of one account's echo, quiet, and while another account attacks. The attackers' load generators stand
- * for other machines: they run at the lowest priority, so that it is the host that is measured and not their own CPU.
+ * 99th percentile of one account's echo, quiet, and while another account attacks.
  */
 export async function neighbour({ pairs, seconds, say }: BenchOptions): Promise<Row[]> {
   const product = await startProduct();
@@ -58,9 +54,9 @@ export async function neighbour({ pairs, seconds, say }: BenchOptions): Promise<
       const ratios: number[] = [];
       for (let pair = 1; pair <= pairs; pair += 1) {
         const quiet = await p99();
-        const attacker = startAttacker(job(attack, token, connections, seconds + 10));
+        const attacker = startBackgroundLoad(job(attack, token, connections, seconds + 10));
         await pause(RUN_UP_MS);
-        const loud = await p99().finally(() => end(attacker));
+        const loud = await p99().finally(() => endLoad(attacker));
         ratios.push(loud / quiet);
         say(`${pair}/${pairs} ${name}: p99 quiet ${Math.round(quiet)} us, attacked ${Math.round(loud)} us`);
       }
@@ -78,18 +74,4 @@ export async function neighbour({ pairs, seconds, say }: BenchOptions): Promise<
   } finally {
     await product.stop();
   }
-}
-
-function startAttacker(job: Job): ChildProcess {
-  const worker = fileURLToPath(new URL('../load-worker.ts', import.meta.url));
-  const child = execFile(process.execPath, [worker, JSON.stringify(job)], () => {});
-  if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW);
-  return child;
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exit = once(child, 'exit');
-  child.kill('SIGKILL');
-  await exit;
 }
