@@ -159,7 +159,6 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
     const lambdaEdge = createLambdaEdge({
       registry,
       authenticator,
-      invoke,
       pacer,
       invoke: withServerSpan(invoke, tracer),
       onRefused: metrics.edges.refused,
