@@ -30,7 +30,7 @@ import { createEgress } from './services/egress/fetch.ts';
 import { egressProblems } from './services/egress/rules.ts';
 import { createGuestServices } from './services/guest-services.ts';
 import { createLogStore } from './services/log/log-store.ts';
-import { openStore } from './store/store.ts';
+import { openStore, type Store } from './store/store.ts';
 import { createTasks } from './tasks/tasks.ts';
 import type { Logger } from './telemetry/log.ts';
 import { asksForTraces, createTracing } from './telemetry/tracing.ts';
@@ -133,6 +133,8 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
     registry.on('accountDeleted', ({ accountId }) => pool.accountDeleted(accountId));
     registry.on('lambdaDeleted', ({ lambda }) => void logs.remove(lambda.id));
     const admission = createAdmission({ now: Date.now });
+    store.hosts?.says(() => admission.shares.say());
+    store.hosts?.onBeat(({ peers }) => admission.shares.hear(peers.map(({ demand }) => demand)));
     const invoke = createInvoke({ admission, pool, usage: registry.usage, metrics, tracer });
     const tasks = owned(
       createTasks({
@@ -192,6 +194,7 @@ export async function startHost({ config, log }: HostOptions): Promise<Host> {
       egressProblems,
       readiness: async () => ({
         serving: { ok: !draining, detail: draining ? 'the host is shutting down' : 'takes requests' },
+        store: storeCheck(store),
         // A missing jail is said, not refused: production refuses it at start.
         jail: { ok: true, detail: pool.jail.kind === 'none' ? `none: ${pool.jail.reason}` : pool.jail.kind },
       }),
@@ -271,6 +274,20 @@ function taskBroker({ amqpUrl }: Config, log: Logger): TaskBroker {
 
 /** How often a host looks for tasks that another was given, and for those that were cancelled there. */
 const TASKS_POLL_MS = 1_000;
+
+/** Said, not refused: lambdas are served from memory, and a database that is away for all must not take all hosts out. */
+function storeCheck({ hosts }: Store): { ok: true; detail: string } {
+  if (hosts === undefined) return { ok: true, detail: 'SQLite in the data folder' };
+  const silentMs = hosts.silentMs();
+  return {
+    ok: true,
+    detail:
+      silentMs < STORE_SILENT_MS
+        ? `shared; this host is ${hosts.name}`
+        : `silent for ${Math.round(silentMs / 1_000)} s: serving what is known; changes have to wait`,
+  };
+}
+const STORE_SILENT_MS = 3_000;
 
 const originOf = ({ address, family, port }: AddressInfo): string =>
   `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;

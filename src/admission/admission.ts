@@ -2,6 +2,7 @@ import type { Deployment } from '../config/deployment.ts';
 import type { CallerSignal } from '../protocol/caller-signal.ts';
 import { failure, type Failure } from '../protocol/outcome.ts';
 import { Gate } from './gate.ts';
+import { createShares, type Shares } from './shares.ts';
 import { WaitQueue, type Waiter } from './wait-queue.ts';
 
 /** A place in flight. `release` gives it back, once; call it in `finally`. */
@@ -28,6 +29,8 @@ export interface Admission {
   usage(accountId: string): AdmissionUsage;
   /** Of all accounts. */
   total(): AdmissionUsage;
+  /** For limits that hold over several hosts: what to tell the others, and what they told. Never called, this host has all. */
+  readonly shares: Pick<Shares, 'hear'> & { say(): string };
 }
 
 export interface AdmissionOptions {
@@ -44,21 +47,28 @@ const SWEEP_EVERY = 10_000;
 export function createAdmission({ now }: AdmissionOptions): Admission {
   const accounts = new Map<string, Account>();
   const lambdas = new Map<string, Gate>();
+  const shares = createShares(function* gates() {
+    yield* accounts;
+    yield* lambdas;
+  });
   let admissionsUntilSweep = SWEEP_EVERY;
 
   const accountOf = (deployment: Deployment, nowMs: number): Account => {
     const known = accounts.get(deployment.accountId);
     if (known) return known;
-    const made = Object.assign(new Gate(deployment.limits.account_rate_per_s, nowMs), {
-      queue: new WaitQueue(),
-    });
+    const { account_rate_per_s, account_concurrency } = deployment.limits;
+    const gate = new Gate(account_rate_per_s, account_concurrency, nowMs);
+    shares.begin(deployment.accountId, gate);
+    const made = Object.assign(gate, { queue: new WaitQueue() });
     accounts.set(deployment.accountId, made);
     return made;
   };
   const lambdaOf = (deployment: Deployment, nowMs: number): Gate => {
     const known = lambdas.get(deployment.lambdaId);
     if (known) return known;
-    const made = new Gate(deployment.limits.rate_per_s, nowMs);
+    const { rate_per_s, concurrency } = deployment.limits;
+    const made = new Gate(rate_per_s, concurrency, nowMs);
+    shares.begin(deployment.lambdaId, made);
     lambdas.set(deployment.lambdaId, made);
     return made;
   };
@@ -81,9 +91,10 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
 
   /** Where a quota was raised, those that wait come before whoever asks now. */
   function allow({ limits }: Deployment, account: Account, lambda: Gate): void {
-    const raised = account.most < limits.account_concurrency || lambda.most < limits.concurrency;
-    account.most = limits.account_concurrency;
-    lambda.most = limits.concurrency;
+    const raised =
+      account.placesLimit < limits.account_concurrency || lambda.placesLimit < limits.concurrency;
+    account.ask(limits.account_rate_per_s, limits.account_concurrency);
+    lambda.ask(limits.rate_per_s, limits.concurrency);
     if (raised) account.queue.drain(() => account.hasRoom);
   }
 
@@ -128,6 +139,8 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
         account.queue.remove(waiter);
+        account.waiting -= 1;
+        lambda.waiting -= 1;
         resolve(result);
       };
       const waiter: Waiter = {
@@ -146,6 +159,8 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
       );
       signal?.addEventListener('abort', onAbort, { once: true });
       account.queue.add(waiter);
+      account.waiting += 1;
+      lambda.waiting += 1;
     });
   }
 
@@ -164,6 +179,14 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
     usage: (accountId) => {
       const account = accounts.get(accountId);
       return { inFlight: account?.inFlight ?? 0, queued: account?.queue.length ?? 0 };
+    },
+    shares: {
+      say: () => shares.say(now()),
+      hear(said) {
+        shares.hear(said);
+        // Places may have come free on other hosts.
+        for (const account of accounts.values()) account.queue.drain(() => account.hasRoom);
+      },
     },
     total: () => {
       let [inFlight, queued] = [0, 0];
@@ -184,12 +207,12 @@ function rateRefusal(
   lambda: Gate,
   nowMs: number,
 ): Failure | undefined {
-  const lambdaWaitMs = lambda.bucket.take(limits.rate_per_s, nowMs);
+  const lambdaWaitMs = lambda.bucket.take(lambda.rate, nowMs);
   if (lambdaWaitMs > 0)
     return failure('rate_limited', `this lambda may be invoked ${limits.rate_per_s} times per second`, {
       retryAfterMs: lambdaWaitMs,
     });
-  const accountWaitMs = account.bucket.take(limits.account_rate_per_s, nowMs);
+  const accountWaitMs = account.bucket.take(account.rate, nowMs);
   if (accountWaitMs === 0) return undefined;
   lambda.bucket.restore();
   return failure('rate_limited', `the account may invoke ${limits.account_rate_per_s} times per second`, {
