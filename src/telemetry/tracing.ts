@@ -76,7 +76,7 @@ export function createTracing({
         exporter: {
           export: (spans, done) =>
             exporter.export(spans, (result) => {
-              onExported(spans.length, result.code === EXPORTED);
+              onExported(spans.length, Number(result.code) === EXPORTED);
               done(result);
             }),
           forceFlush: () => exporter.forceFlush(),
