@@ -62,13 +62,19 @@ export function parseRoute(route: string): RoutePattern | string {
   } catch (thrown) {
     return `its regular expressions do not go together: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
   }
+  const isStatic = parameters.length === 0;
+  const own = withoutSlash(route);
   return {
     parameters,
     shape: `/${shape.join('/')}`.replace(/(.)\/$/, '$1'),
-    isStatic: parameters.length === 0,
-    matches: (path) => whole.test(path),
+    isStatic,
+    matches: (path) => (isStatic ? withoutSlash(path) === own : whole.test(path)),
   };
 }
+
+/** Static routes are looked up as the lambda's router does: `/a/` is `/a`, and no more slashes than one are forgiven. */
+const withoutSlash = (path: string): string =>
+  path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
 
 /** As the lambda's own router names them (sandbox/sdk/core/routes.ts): what compiles here compiles there. */
 const groupOf = (index: number): string => `isolambda_${index}`;
