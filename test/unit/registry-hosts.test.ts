@@ -152,7 +152,7 @@ describe('hosts on one store', { timeout: 60_000 }, () => {
     const cut = (): Promise<unknown> =>
       query(
         url,
-        "select pg_terminate_backend(pid) from pg_stat_activity where query like '%hosts.demand%' and pid <> pg_backend_pid() and datname = current_database() and application_name = $1",
+        "select pg_terminate_backend(pid) from pg_stat_activity where query ~ 'from hosts|into hosts|^listen' and pid <> pg_backend_pid() and datname = current_database() and application_name = $1",
         [`isolambda ${process.pid}`],
       );
     assert.ok(((await cut()) as { rowCount: number }).rowCount >= 2);
