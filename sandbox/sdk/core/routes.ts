@@ -126,15 +126,17 @@ function matcher(pattern: string, segments: readonly Segment[]): RoutePattern['m
     throw new SyntaxError(`route "${pattern}": ${error instanceof Error ? error.message : String(error)}`);
   }
   const parameters = segments.flatMap((segment, i) =>
-    'name' in segment ? [{ ...segment, at: group(i) }] : [],
+    // A named group of the parameter's own name, where its expression has one, is the value (as in Sanic).
+    'name' in segment
+      ? [{ ...segment, own: segment.type.regex.includes(`(?<${segment.name}>`), at: group(i) }]
+      : [],
   );
   return (path) => {
     const groups = regex.exec(path)?.groups;
     if (groups === undefined) return undefined;
     const values: Parameters = {};
-    for (const { name, type, at } of parameters) {
-      // A named group of the parameter's own name, where its expression has one, is the value (as in Sanic).
-      const text = decode(groups[name] ?? groups[at] ?? '');
+    for (const { name, type, own, at } of parameters) {
+      const text = decode((own ? groups[name] : undefined) ?? groups[at] ?? '');
       const value = type.read === undefined ? text : type.read(text);
       if (value === undefined) return undefined;
       Object.defineProperty(values, name, { value, enumerable: true, writable: true, configurable: true });
