@@ -15,6 +15,7 @@ export { LambdaApiError, LambdaConnectionError, LambdaStateError, LambdaTimeoutE
 export { LambdaReply } from './reply.ts';
 export type { ProxyCall, ProxyVerb } from './proxy.ts';
 export type { UploadCall } from './upload.ts';
+export { TASK_STATES } from '../schemas/task.ts';
 export type { TaskWaitOptions } from './wait-for-task.ts';
 export type { WaitOptions } from './wait.ts';
 export type { LambdaApiOptions, Query } from './transport.ts';

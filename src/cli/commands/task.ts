@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { TASK_STATES } from '../../schemas/task.ts';
+import { TASK_STATES } from '../../client/index.ts';
 import { CommandError } from '../command-error.ts';
 import { findLambda, withConnection, withHost, type Connection, type HostOptions } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
