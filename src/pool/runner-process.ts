@@ -94,6 +94,8 @@ export class RunnerProcess {
   readonly #sideFrames: Allowance;
   #outbox: Outgoing[] = [];
   #flushing = false;
+  /** It was sent an invocation, and has not answered any since. */
+  #behind = false;
   #full = false;
   readonly #onGone: (() => void)[] = [];
   #gauge: Gauge | undefined;
@@ -208,8 +210,11 @@ export class RunnerProcess {
     this.#outbox.push({ buffers: encodeFrame(type, isolate, id, aux, head, body), sent });
     if (this.#flushing || this.#full) return;
     this.#flushing = true;
-    setImmediate(this.#flush);
+    // A runner that is busy does not begin with it yet: a turn more, and more go in one write, one wake-up and one entry.
+    setImmediate(this.#behind ? this.#holdATurn : this.#flush);
   }
+
+  readonly #holdATurn = (): void => void setImmediate(this.#flush);
 
   /** SIGKILL, and the owner hears at once. */
   kill(cause: GoneCause, detail: string): void {
@@ -234,7 +239,10 @@ export class RunnerProcess {
     let taken = 0;
     while (taken < this.#outbox.length && !this.#full && !socket.destroyed) {
       const { buffers, sent } = this.#outbox[taken++]!;
-      if (sent) sent.written = true;
+      if (sent) {
+        sent.written = true;
+        this.#behind = true;
+      }
       for (const bytes of buffers) {
         if (joinedBytes + bytes.length > JOIN_BYTES) join();
         if (bytes.length > JOIN_BYTES) write(bytes);
@@ -293,7 +301,8 @@ export class RunnerProcess {
       return;
     }
     if (!this.#owner) throw new FrameError(`${name} from a runner without an account`);
-    if (name !== 'result') this.#charge(frame);
+    if (name === 'result') this.#behind = false;
+    else this.#charge(frame);
     this.#owner.onFrame(name, frame);
   }
   #said = false;
