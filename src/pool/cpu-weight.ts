@@ -4,6 +4,7 @@ import { constants, getPriority, setPriority } from 'node:os';
 /** What a process gets of a processor that others want too: `yielding` about a tenth of what `usual` does. */
 export type CpuWeight = 'usual' | 'yielding';
 
+/** Added to the host's own nice value, with which its runners begin. */
 const NICE: Readonly<Record<CpuWeight, number>> = { usual: 0, yielding: 10 };
 
 /**
@@ -21,7 +22,8 @@ export function weigh(pid: number, weight: CpuWeight): boolean {
   }
   if (!mayRaise()) return true;
   try {
-    for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), NICE[weight]);
+    const nice = Math.min(constants.priority.PRIORITY_LOW, getPriority(process.pid) + NICE[weight]);
+    for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), nice);
   } catch {
     // It ended meanwhile.
   }

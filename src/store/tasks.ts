@@ -1,5 +1,5 @@
 import type { Selectable } from 'kysely';
-import type { Database } from './database.ts';
+import { lock, type Database } from './database.ts';
 import type { SubtasksTable, TasksTable } from './schema.ts';
 import type { Page, PageRequest } from './types.ts';
 
@@ -89,7 +89,10 @@ export const SUBTASK_ROW_BYTES = 256;
 export interface TasksRepository {
   /** False where the id is taken. */
   insert(task: NewTask): Promise<boolean>;
-  /** Of one account: tasks that have not ended, and bytes of all that are kept. */
+  /**
+   * Of one account: tasks that have not ended, and bytes of all that are kept. In a transaction: until its end no other host
+   * adds to them, so that what is checked against a limit holds.
+   */
   held(accountId: string): Promise<{ readonly unfinished: number; readonly bytes: number }>;
   get(id: number): Promise<TaskRecord | undefined>;
   /** The task's content, JSON. */
@@ -160,6 +163,7 @@ export function tasksRepository(db: Database): TasksRepository {
       return inserted === 1n;
     },
     async held(accountId) {
+      await lock(db, `tasks of ${accountId}`);
       const row = await db
         .selectFrom('tasks')
         .select(({ fn }) => [

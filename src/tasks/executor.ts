@@ -7,7 +7,7 @@ import type {
   SubtaskClaim,
   SubtaskEnd,
   TaskEnded,
-} from '../store/task-claims.ts';
+} from '../store/task-claim-types.ts';
 import type { Store } from '../store/store.ts';
 import type { TaskPolicy, TaskState } from '../store/tasks.ts';
 import type { Logger } from '../telemetry/log.ts';

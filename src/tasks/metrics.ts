@@ -1,4 +1,4 @@
-import type { Settled } from '../store/task-claims.ts';
+import type { Settled } from '../store/task-claim-types.ts';
 import type { TaskState } from '../store/tasks.ts';
 
 /** What is counted of tasks; every label comes from a closed list. */

@@ -1,5 +1,5 @@
 import type { LambdaEntry, Registry } from '../registry/types.ts';
-import type { SubtaskClaim } from '../store/task-claims.ts';
+import type { SubtaskClaim } from '../store/task-claim-types.ts';
 import type { Store } from '../store/store.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Executor } from './executor.ts';

@@ -1,4 +1,4 @@
-import type { Settled, Settlement, TaskEnded } from '../store/task-claims.ts';
+import type { Settled, Settlement, TaskEnded } from '../store/task-claim-types.ts';
 import type { Store } from '../store/store.ts';
 import type { Logger } from '../telemetry/log.ts';
 

@@ -1,4 +1,4 @@
-import type { SubtaskKey } from '../store/task-claims.ts';
+import type { SubtaskKey } from '../store/task-claim-types.ts';
 import type {
   SubtaskRecord,
   SubtaskResult,
@@ -9,7 +9,7 @@ import type {
 } from '../store/tasks.ts';
 import type { Page, PageRequest } from '../store/types.ts';
 
-export type { SubtaskKey } from '../store/task-claims.ts';
+export type { SubtaskKey } from '../store/task-claim-types.ts';
 export { SUBTASK_STATES, TASK_STATES } from '../store/tasks.ts';
 export type {
   SubtaskRecord,

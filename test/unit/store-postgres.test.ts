@@ -63,6 +63,23 @@ describe('a shared store', () => {
     assert.deepEqual(rows, [{ count: 30 }]);
   });
 
+  test('what is checked against the limit on tasks holds while hosts create at once', async (t) => {
+    const url = await ownSchema(t);
+    const stores = await Promise.all([open(t, url), open(t, url)]);
+    const policy = { maxAttempts: 1, backoffMs: 1, maxBackoffMs: 1, subtaskTimeoutMs: null };
+    await stores[0].accounts.insert({ id: 'a', name: 'a', createdAt: 1, updatedAt: 1 });
+    const create = (store: Store, id: number): Promise<boolean> =>
+      store.transaction(async (tx) => {
+        if ((await tx.tasks.held('a')).unfinished >= 3) return false;
+        const task = { accountId: 'a', lambdaId: 'l', description: '', content: '{}', policy, createdAt: 1 };
+        return tx.tasks.insert({ id, ...task });
+      });
+    const created = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => create(stores[index % 2]!, index + 1)),
+    );
+    assert.equal(created.filter(Boolean).length, 3);
+  });
+
   test('usage of several hosts adds up, written at once in any order', async (t) => {
     const url = await ownSchema(t);
     const stores = await Promise.all([open(t, url), open(t, url), open(t, url)]);
