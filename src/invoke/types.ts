@@ -1,4 +1,5 @@
 import type { CallerSignal } from '../protocol/caller-signal.ts';
+import type { ByteChunks } from '../protocol/frame.ts';
 import type { InvocationHead } from '../protocol/invocation.ts';
 import type { Failure, Outcome } from '../protocol/outcome.ts';
 import type { TraceContext } from '../telemetry/trace-context.ts';
@@ -11,7 +12,7 @@ export interface InvokeRequest {
   readonly source: Source;
   readonly lambda: LambdaEntry;
   readonly head: InvocationHead;
-  readonly body: Uint8Array;
+  readonly body: Uint8Array | ByteChunks;
   /** Aborts when the caller went away. */
   readonly signal?: CallerSignal | undefined;
   /** Aborts when the lambda is to end by itself, see PoolInvocation; who still waits for a place ends at once. */

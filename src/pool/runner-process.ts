@@ -3,6 +3,7 @@ import { Socket } from 'node:net';
 import {
   encodeFrame,
   FrameDecoder,
+  type ByteChunks,
   FrameError,
   FrameType,
   PROTOCOL_VERSION,
@@ -203,7 +204,7 @@ export class RunnerProcess {
     id: number,
     aux: number,
     head: string,
-    body?: Uint8Array | string,
+    body?: Uint8Array | ByteChunks | string,
     sent?: Sent,
   ): void {
     if (this.#state === 'gone') return;

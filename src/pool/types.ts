@@ -1,5 +1,6 @@
 import type { Deployment } from '../config/deployment.ts';
 import type { CallerSignal } from '../protocol/caller-signal.ts';
+import type { ByteChunks } from '../protocol/frame.ts';
 import type { InvocationHead } from '../protocol/invocation.ts';
 import type { Loaded } from '../protocol/messages.ts';
 import type { InvocationTrace } from '../telemetry/run-trace.ts';
@@ -31,7 +32,7 @@ export interface InvocationUsage {
 
 export interface PoolInvocation {
   readonly head: InvocationHead;
-  readonly body: Uint8Array;
+  readonly body: Uint8Array | ByteChunks;
   /** Aborts when the caller went away. */
   readonly signal?: CallerSignal | undefined;
   /** Aborts when the lambda is to end by itself: its own signal aborts then, and its result still counts. */

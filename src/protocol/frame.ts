@@ -57,15 +57,26 @@ const FIXED_BYTES = 17;
 export const OVERHEAD_BYTES = PREFIX_BYTES + FIXED_BYTES;
 const NO_BODY = Buffer.alloc(0);
 
-/** One frame as bytes. A large body is not copied: it comes back as a second buffer, to be written after the first. */
+/** Bytes that came in pieces, and may go on as such: joined, a large body is one more copy, and as much garbage again. */
+export interface ByteChunks {
+  readonly length: number;
+  readonly chunks: readonly Uint8Array[];
+}
+
+/** One frame as bytes. A large body is not copied: it comes back as buffers of its own, to be written after the first. */
 export function encodeFrame(
   type: FrameType,
   isolate: number,
   id: number,
   aux: number,
   head: string,
-  body: Uint8Array | string = NO_BODY,
-): Uint8Array[] {
+  body: Uint8Array | ByteChunks | string = NO_BODY,
+): [Buffer, ...Uint8Array[]] {
+  if (typeof body !== 'string' && !(body instanceof Uint8Array)) {
+    const [start] = encodeFrame(type, isolate, id, aux, head);
+    start.writeUInt32LE(start.length - PREFIX_BYTES + body.length, 0);
+    return [start, ...body.chunks];
+  }
   const headBytes = Buffer.byteLength(head);
   const bodyBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
   const inline = typeof body === 'string' || bodyBytes <= INLINE_BODY_BYTES;

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { encodeFrame, FrameDecoder, FrameError, FrameType } from '../../src/protocol/frame.ts';
+import {
+  encodeFrame,
+  FrameDecoder,
+  FrameError,
+  FrameType,
+  type ByteChunks,
+} from '../../src/protocol/frame.ts';
 import { FrameWriter } from '../../src/protocol/frame-writer.ts';
 import { parseRunnerHead, runnerFrameName } from '../../src/protocol/messages.ts';
 import { area } from './runs.ts';
@@ -25,15 +31,26 @@ const frame = fc.record(
   { noNullPrototype: true },
 );
 
+function pieces(body: Uint8Array, cuts: Iterator<number>): ByteChunks {
+  const chunks: Uint8Array[] = [];
+  for (let at = 0; at < body.length;) {
+    const size = cuts.next().value as number;
+    chunks.push(body.subarray(at, at + size));
+    at += size;
+  }
+  return { length: body.length, chunks };
+}
+
 test('frames come out as they went in, however the bytes are cut', () => {
   holds(
     fc.property(
       fc.array(frame, { maxLength: 5 }),
       fc.infiniteStream(fc.integer({ min: 1, max: 9_000 })),
-      (frames, cuts) => {
+      fc.boolean(),
+      (frames, cuts, inPieces) => {
         const bytes = Buffer.concat(
           frames.flatMap(({ type, isolate, id, aux, head, body }) =>
-            encodeFrame(type, isolate, id, aux, head, body),
+            encodeFrame(type, isolate, id, aux, head, inPieces ? pieces(body, cuts) : body),
           ),
         );
         const decoder = new FrameDecoder(1_000_000);

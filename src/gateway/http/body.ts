@@ -1,9 +1,15 @@
 import type { IncomingMessage } from 'node:http';
+import type { ByteChunks } from '../../protocol/frame.ts';
+
+/** Joining small ones costs less than to carry them on one by one. */
+const JOIN_BYTES = 64 * 1024;
+const joined = (chunks: readonly Buffer[], length: number): Buffer | ByteChunks =>
+  length <= JOIN_BYTES ? Buffer.concat(chunks, length) : { length, chunks };
 
 const NO_BODY = Buffer.alloc(0);
 
 export type CollectedBody =
-  { readonly body: Buffer } | { readonly tooLarge: number } | { readonly broken: true };
+  { readonly body: Buffer | ByteChunks } | { readonly tooLarge: number } | { readonly broken: true };
 
 /** Collects a request's body as opaque bytes, up to `limit`; more is refused before it is held. Calls back once. */
 export function collectBody(
@@ -30,6 +36,6 @@ export function collectBody(
     if (bytes > limit) settle({ tooLarge: bytes });
     else chunks.push(chunk);
   });
-  request.on('end', () => settle({ body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes) }));
+  request.on('end', () => settle({ body: chunks.length === 1 ? chunks[0]! : joined(chunks, bytes) }));
   request.on('error', () => settle({ broken: true }));
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { IsolambdaError } from '../../errors/error.ts';
 import { tooLarge } from '../../invoke/invoke.ts';
 import type { Invoke } from '../../invoke/types.ts';
+import type { ByteChunks } from '../../protocol/frame.ts';
 import type { HttpHead } from '../../protocol/invocation.ts';
 import { failure, type Failure, type HeaderList } from '../../protocol/outcome.ts';
 import type { LambdaEntry, Principal, Registry } from '../../registry/types.ts';
@@ -95,7 +96,7 @@ export function createLambdaEdge({
     response: ServerResponse,
     lambda: LambdaEntry,
     head: HttpHead,
-    body: Uint8Array,
+    body: Uint8Array | ByteChunks,
     own: string[],
   ): void {
     void invoke({ source: 'http', lambda, head, body, signal: new ClientGone(response) }).then((outcome) => {
