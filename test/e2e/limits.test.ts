@@ -31,6 +31,14 @@ const ELSEWHERE: Partial<Record<LimitKey, string>> = {
   process_memory_mb: 'test/integration/pool-limits.test.ts',
   cpu_cores: 'test/integration/pool-limits.test.ts',
   shutdown_ms: 'test/unit/runner-lifecycle.test.ts',
+  log_kept_bytes: 'test/unit/log-store.test.ts',
+  tasks: 'test/e2e/tasks.test.ts',
+  tasks_bytes: 'test/e2e/tasks.test.ts',
+  task_content_bytes: 'test/e2e/tasks.test.ts',
+  task_result_bytes: 'test/e2e/tasks.test.ts',
+  task_parallelism: 'test/e2e/tasks.test.ts',
+  subtasks: 'test/e2e/tasks.test.ts',
+  subtask_result_bytes: 'test/e2e/tasks.test.ts',
 };
 const tested = new Set<LimitKey>();
 

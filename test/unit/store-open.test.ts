@@ -68,7 +68,10 @@ describe('opening the store', () => {
     await before.accounts.insert({ id: 'a', name: 'tenant', createdAt: 1, updatedAt: 1 });
     await before.close();
     const db = new Sqlite(join(dataDir, 'isolambda.db'));
-    db.exec("alter table quotas drop column queues; delete from kysely_migration where name >= '002'");
+    db.exec(
+      'drop table subtasks; drop table tasks; drop table task_workers; alter table quotas drop column queues;' +
+        "delete from kysely_migration where name >= '002'",
+    );
     db.prepare('insert into quotas values (?, ?, ?, ?)').run('a', '{"memory_mb":64}', '["a.test"]', 1);
     db.close();
     const store = await open(t, dataDir);
