@@ -27,7 +27,7 @@ const reply = JSON.stringify({ kind: 'reply', status: 200, headers: [] });
 /** A frame whose head is longer than the frame. */
 function overrun(): Buffer {
   const [frame] = encodeFrame(FrameType.result, 1, 1, 0, reply);
-  const bytes = Buffer.from(frame!);
+  const bytes = Buffer.from(frame);
   bytes.writeUInt32LE(0xffff_fff0, 17);
   return bytes;
 }
