@@ -21,7 +21,10 @@ export const isShared = (db: Database): boolean => db.getExecutor().adapter inst
  * Until the transaction ends, no other of the same store has the lock. SQLite's transactions run one after the other
  * anyway.
  */
-export async function lock(tx: Database, name: 'registry' | 'usage-age' | `tasks of ${string}`): Promise<void> {
+export async function lock(
+  tx: Database,
+  name: 'registry' | 'usage-age' | `tasks of ${string}`,
+): Promise<void> {
   if (!isShared(tx)) return;
   await sql`select pg_advisory_xact_lock(hashtextextended(current_schema() || ${`:isolambda:${name}`}, 0))`.execute(
     tx,
