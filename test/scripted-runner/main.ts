@@ -245,6 +245,8 @@ function invoke(frame: Frame): void {
         JSON.stringify({ reason: 'cpu_limit', detail: 'told to', notEntered: isolate.held }),
       );
     case 'fetch':
+      // One write, so that the host reads all of them before it answers any.
+      socket.cork();
       for (let time = 0; time < script.times; time++) {
         fetching.set(++lastBridgeId, { invocation: id, isolate: number, left: script.times, codes: [] });
         const head = { bridge: 'fetch', invocation: id, method: 'GET', url: script.url };
@@ -256,6 +258,7 @@ function invoke(frame: Frame): void {
           Buffer.alloc(script.bytes ?? 0),
         );
       }
+      socket.uncork();
       return;
     case 'eval':
       return void evaluate(number, id, script.code);
