@@ -8,7 +8,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { BODY } from './cases/http-echo.ts';
-import { load } from './load.ts';
+import { defaultGenerator, load } from './load.ts';
 import type * as ProductModule from './product.ts';
 import { median } from './statistics.ts';
 
@@ -51,13 +51,16 @@ class Tree {
   async run(seconds: number): Promise<Turn> {
     const host = this.#product.process.pid!;
     const before = { host: threadsUs(host), runners: runnersUs(host) };
-    const { perSecond, errors } = await load({
-      url: this.#url,
-      connections: CONNECTIONS,
-      seconds,
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${this.#token}` },
-      ...(BODY_BYTES > 0 ? { bodyBytes: BODY_BYTES } : { body: BODY }),
-    });
+    const { perSecond, errors } = await load(
+      {
+        url: this.#url,
+        connections: CONNECTIONS,
+        seconds,
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${this.#token}` },
+        ...(BODY_BYTES > 0 ? { bodyBytes: BODY_BYTES } : { body: BODY }),
+      },
+      defaultGenerator(),
+    );
     if (errors > 0) throw new Error(`${errors} requests failed`);
     const after = { host: threadsUs(host), runners: runnersUs(host) };
     const requests = perSecond * seconds;

@@ -9,19 +9,22 @@ const BODY_BYTES = 1024 * 1024;
 const CONNECTIONS = 8;
 
 /** 1 MiB of JSON in, parsed, and 1 MiB out. */
-export async function httpLarge({ pairs, seconds, say }: BenchOptions): Promise<Row[]> {
+export async function httpLarge({ pairs, seconds, generator, say }: BenchOptions): Promise<Row[]> {
   const [product, fastify] = [await startProduct(), await startFastify()];
   try {
     const { token, api } = await product.account();
     const lambdaId = await deploy(api, ECHO);
     const run = (url: string, headers: Record<string, string> = {}): Promise<LoadResult> =>
-      load({
-        url,
-        connections: CONNECTIONS,
-        seconds,
-        headers: { 'content-type': 'application/json', ...headers },
-        bodyBytes: BODY_BYTES,
-      });
+      load(
+        {
+          url,
+          connections: CONNECTIONS,
+          seconds,
+          headers: { 'content-type': 'application/json', ...headers },
+          bodyBytes: BODY_BYTES,
+        },
+        generator,
+      );
     const ours = `${product.origin}/1/lambdas/${lambdaId}/proxy/main`;
     const rates: number[] = [];
     const ratios: number[] = [];
