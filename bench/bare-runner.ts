@@ -36,7 +36,11 @@ export class BareRunner {
     };
     const { entry } = await source.buildRunnerImage(dir);
     const runner = new BareRunner(dir, entry, flags);
-    runner.send(FrameType.hello, 0, 0, { protocol: PROTOCOL_VERSION, maxFrameBytes: MAX_FRAME_BYTES });
+    runner.send(FrameType.hello, 0, 0, {
+      protocol: PROTOCOL_VERSION,
+      maxFrameBytes: MAX_FRAME_BYTES,
+      aheadMb: 128,
+    });
     await runner.next(FrameType.ready);
     return runner;
   }

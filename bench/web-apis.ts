@@ -12,6 +12,7 @@ import { SHARED_SLOTS, ToGuest } from '../sandbox/bridge/wire.ts';
 import { webBundleOptions } from '../sandbox/guest/web/bundle.ts';
 import { loadAddon } from '../sandbox/runner/addon.ts';
 import { bootGuest } from '../sandbox/runner/boot.ts';
+import { FreshIsolate } from '../sandbox/runner/fresh-isolate.ts';
 import { readGuestCode, type GuestCode } from '../sandbox/runner/guest-code.ts';
 import { DEFAULT_LIMITS } from '../src/config/limits.ts';
 import { buildRunnerImage } from '../src/pool/image.ts';
@@ -81,11 +82,12 @@ interface Start {
 
 /** One fresh isolate, from nothing to its first reply. Heap before any collection: what the start adds is what counts against memory_mb. */
 async function start(code: GuestCode, touch: string): Promise<Start> {
-  const isolate = new ivm.Isolate({ memoryLimit: 128 });
+  const fresh = new FreshIsolate({ ivm, guest: code }, 128, false);
+  const { isolate } = fresh;
   const heap = (): number => isolate.getHeapStatisticsSync().used_heap_size / 1024;
   try {
     const began = performance.now();
-    const { deliver } = await bootGuest({ ivm, guest: code }, isolate, {
+    const { deliver } = await bootGuest(ivm, fresh, {
       load,
       code: `(function (m) { return { main: (request) => { ${touch}; return null; } }; })`,
       memory: new SharedArrayBuffer(SHARED_SLOTS * Int32Array.BYTES_PER_ELEMENT),

@@ -71,7 +71,7 @@ export async function runLambda(options: RunOptions): Promise<RunningLambda> {
     idleMs: NEVER_IDLE_MS,
   };
   const pool = createPool({
-    config: { ...config, limits: { process_memory_mb: deployment.limits.process_memory_mb } },
+    config: { ...config, limits: deployment.limits },
     services: servicesOf(options, egress),
     log,
   });

@@ -4,7 +4,7 @@ import type { Load } from '../../src/protocol/messages.ts';
 import { acceptDomain } from '../bridge/domain.ts';
 import { LAMBDA_SCRIPT, type Body, type GuestSettings } from '../bridge/wire.ts';
 import type { Ivm } from './addon.ts';
-import { bootFunction, type GuestCode } from './guest-code.ts';
+import type { FreshIsolate } from './fresh-isolate.ts';
 import { packItems, type Item } from './intake.ts';
 
 /** Bytes that the guest's random generator starts from. */
@@ -16,13 +16,12 @@ export interface BootedGuest {
 }
 
 /**
- * Makes the context, runs the guest's script in it, then the bundle: that order, so that the guest has taken its
- * primordials before any code of the tenant exists. Evaluating the bundle only makes a function; the guest calls it
- * when it is told to start.
+ * Evaluates the bundle in a fresh isolate, and boots the guest with it. Evaluating only makes a function; the guest calls
+ * it when it is told to start.
  */
 export async function bootGuest(
-  runner: { readonly ivm: Ivm; readonly guest: GuestCode },
-  isolate: IsolatedVm.Isolate,
+  ivm: Ivm,
+  fresh: FreshIsolate,
   options: {
     readonly load: Load;
     readonly code: string;
@@ -31,10 +30,8 @@ export async function bootGuest(
     readonly post: (index: unknown, text: unknown, apart: unknown) => void;
   },
 ): Promise<BootedGuest> {
-  const { ivm } = runner;
-  const context = await isolate.createContext({ inspector: options.load.profile });
-  const boot = await bootFunction(isolate, context, runner.guest);
-  const bundle = await isolate.compileScript(options.code, { filename: LAMBDA_SCRIPT });
+  const { context, boot } = await fresh.open();
+  const bundle = await fresh.isolate.compileScript(options.code, { filename: LAMBDA_SCRIPT });
   const lambda = await bundle.run(context, { reference: true });
   bundle.release();
   const deliver = (await boot.apply(

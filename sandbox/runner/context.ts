@@ -1,15 +1,15 @@
 import type { Ivm } from './addon.ts';
 import type { Connection } from './connection.ts';
 import type { Deadlines } from './deadlines.ts';
-import type { GuestCode } from './guest-code.ts';
 import type { Flight, GuestIsolate } from './isolate.ts';
+import type { Nursery } from './nursery.ts';
 import type { Suspects } from './suspects.ts';
 import type { Watchdog } from './watchdog.ts';
 
 /** What all isolates of a runner share. */
 export interface RunnerContext {
   readonly ivm: Ivm;
-  readonly guest: GuestCode;
+  readonly nursery: Nursery;
   readonly connection: Connection;
   readonly watchdog: Watchdog;
   readonly deadlines: Deadlines<Flight>;

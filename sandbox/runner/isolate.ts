@@ -10,6 +10,7 @@ import { freshBytes } from '../bridge/random.ts';
 import { acceptWakeDelay } from '../bridge/timer.ts';
 import { bootGuest, type BootedGuest } from './boot.ts';
 import { runningNow } from './culprit.ts';
+import type { FreshIsolate } from './fresh-isolate.ts';
 import { HeapGauge } from './heap-gauge.ts';
 import { Intake, textOrBytes, type Item } from './intake.ts';
 import { IsolateLog } from './isolate-log.ts';
@@ -46,6 +47,7 @@ export class GuestIsolate implements Watched {
   readonly #memory: SharedArrayBuffer;
   readonly #intake: Intake;
   readonly #stacks: Stacks;
+  readonly #fresh: FreshIsolate;
   readonly #isolate: IsolatedVm.Isolate;
   readonly #meter: Meter;
   readonly #heap: HeapGauge;
@@ -71,11 +73,9 @@ export class GuestIsolate implements Watched {
     this.#memory = new SharedArrayBuffer(SHARED_SLOTS * Int32Array.BYTES_PER_ELEMENT);
     this.#marker = new Int32Array(this.#memory);
     this.#intake = new Intake(load.limits.cpu_ms, context.suspects.has(load.lambdaId));
-    this.#isolate = new context.ivm.Isolate({
-      memoryLimit: Math.max(8, load.limits.memory_mb),
-      inspector: load.profile,
-      onCatastrophicError: (message) => this.#catastrophe(message),
-    });
+    this.#fresh = context.nursery.take(load.limits.memory_mb, load.profile);
+    this.#fresh.onCatastrophe = (message) => this.#catastrophe(message);
+    this.#isolate = this.#fresh.isolate;
     this.#heap = new HeapGauge(this.#isolate);
     this.#log = new IsolateLog({
       isolate: id,
@@ -108,7 +108,7 @@ export class GuestIsolate implements Watched {
     this.#startTimer = setTimeout(() => this.#startOverdue(), limits.startup_ms);
     try {
       if (this.#load.profile) this.#profile = startProfile(this.#isolate);
-      const guest = await bootGuest(this.#context, this.#isolate, {
+      const guest = await bootGuest(this.#context.ivm, this.#fresh, {
         load: this.#load,
         code,
         memory: this.#memory,

@@ -10,6 +10,7 @@ import { Deadlines } from './deadlines.ts';
 import { readGuestCode } from './guest-code.ts';
 import type { Flight } from './isolate.ts';
 import { Isolates } from './isolates.ts';
+import { Nursery } from './nursery.ts';
 import { Suspects } from './suspects.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -20,7 +21,7 @@ const EXIT_LOST = 70;
 const FLUSH_MS = 200;
 
 const ivm = loadAddon(__dirname);
-const guest = readGuestCode(ivm, __dirname);
+const nursery = new Nursery({ ivm, guest: readGuestCode(ivm, __dirname) }, die);
 const now = (): number => performance.now();
 const isolates = new Isolates();
 let greeted = false;
@@ -29,7 +30,7 @@ let dying = false;
 const connection = openConnection(HOST_FD, receive, () => process.exit(0));
 isolates.use({
   ivm,
-  guest,
+  nursery,
   connection,
   watchdog: new Watchdog(),
   deadlines: new Deadlines<Flight>({
@@ -64,6 +65,7 @@ function* greet(frames: Iterable<Frame>): Iterable<Frame> {
     greeted = true;
     const ready: Ready = { protocol: PROTOCOL_VERSION, node: process.version, v8: process.versions.v8 };
     connection.send(FrameType.ready, 0, 0, 0, JSON.stringify(ready));
+    if (hello.aheadMb > 0) setImmediate(() => nursery.prepare(hello.aheadMb));
   }
 }
 

@@ -10,7 +10,9 @@ import type { Load } from '../../src/protocol/messages.ts';
 import { GUEST_SCRIPT, SHARED_SLOTS, ToGuest } from '../bridge/wire.ts';
 import { loadAddon } from './addon.ts';
 import { bootGuest } from './boot.ts';
+import { FreshIsolate } from './fresh-isolate.ts';
 
+const MEMORY_MB = 128;
 const LAMBDA = `(function (m) { return {
   main: async (request) => { console.log("%s", 1); return request.json; },
 }; })`;
@@ -22,7 +24,7 @@ const LOAD: Load = {
   handler: 'main',
   codeBytes: LAMBDA.length,
   limits: {
-    memory_mb: 128,
+    memory_mb: MEMORY_MB,
     cpu_ms: 1_000,
     startup_ms: 5_000,
     shutdown_ms: 5_000,
@@ -56,8 +58,8 @@ const REQUEST = JSON.stringify({
 async function makeCache(): Promise<Uint8Array> {
   const ivm = loadAddon(__dirname);
   const source = readFileSync(join(__dirname, 'guest.js'), 'utf8');
-  const isolate = new ivm.Isolate({ memoryLimit: 128 });
-  const { deliver } = await bootGuest({ ivm, guest: { source, cache: undefined } }, isolate, {
+  const fresh = new FreshIsolate({ ivm, guest: { source, cache: undefined } }, MEMORY_MB, false);
+  const { deliver } = await bootGuest(ivm, fresh, {
     load: LOAD,
     code: LAMBDA,
     memory: new SharedArrayBuffer(SHARED_SLOTS * Int32Array.BYTES_PER_ELEMENT),
@@ -65,7 +67,7 @@ async function makeCache(): Promise<Uint8Array> {
   });
   await deliver([{ type: ToGuest.start, id: 0, head: '', body: '' }]);
   await deliver([{ type: ToGuest.invoke, id: 1, head: REQUEST, body: '{"a":1}' }]);
-  const script = (await isolate.compileScript(source, {
+  const script = (await fresh.isolate.compileScript(source, {
     filename: GUEST_SCRIPT,
     produceCachedData: true,
   })) as IsolatedVm.Script & { readonly cachedData?: IsolatedVm.ExternalCopy<ArrayBuffer> };

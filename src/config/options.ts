@@ -129,6 +129,14 @@ export const OPTIONS = {
     max: 86_400_000,
     about: 'an isolate without a call for this long is evicted',
   },
+  pollUs: {
+    key: 'sandbox.poll_us',
+    type: 'number',
+    default: 500,
+    min: 0,
+    max: 10_000,
+    about: 'a runner whose answers come within so many microseconds is waited for awake; 0: none is',
+  },
   buildTimeoutMs: {
     key: 'build.timeout_ms',
     type: 'number',

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { effectiveLimits } from '../config/limits.ts';
 import { failure } from '../protocol/outcome.ts';
 import type { GuestServices } from '../services/types.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -22,7 +23,7 @@ import type { Pool } from './types.ts';
 import { Watch, type Watched } from './watch.ts';
 
 export interface PoolParts {
-  readonly config: Pick<Config, 'jail' | 'spareRunners' | 'maxRunners' | 'idleMs' | 'limits'>;
+  readonly config: Pick<Config, 'jail' | 'spareRunners' | 'maxRunners' | 'idleMs' | 'pollUs' | 'limits'>;
   readonly services: GuestServices;
   readonly log: Logger;
   /** By default NODE_ENV is `production`. */
@@ -116,6 +117,8 @@ class RunnerPool implements Pool {
       wanted: config.spareRunners,
       hasRoom: () => this.#processes() < config.maxRunners,
       makeRoom: () => this.#makeRoom(),
+      pollUs: config.pollUs,
+      aheadMb: effectiveLimits(config.limits, {}).memory_mb,
       bootMs,
       metrics,
     });

@@ -12,6 +12,7 @@ import {
 import { parseRunnerHead, runnerFrameName, type Hello, type RunnerHeads } from '../protocol/messages.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { Allowance } from './allowance.ts';
+import { AnswerPoll } from './answer-poll.ts';
 import type { Clock } from './clock.ts';
 import { CHANNEL_FD, type Jail } from './jail.ts';
 import { openGauge, type Gauge } from './process-gauge.ts';
@@ -44,6 +45,15 @@ export interface RunnerOwner {
 /** An invocation that travels in a frame: told when its bytes were handed to the socket. */
 export interface Sent {
   written: boolean;
+}
+
+export interface RunnerOptions {
+  /** It is given up where it is not ready by then; milliseconds. */
+  readonly bootMs: number;
+  /** How long its answers are polled for, see AnswerPoll; microseconds. */
+  readonly pollUs: number;
+  /** `memory_mb` of the isolate that it makes ahead, while it is a spare. */
+  readonly aheadMb: number;
 }
 
 /** What `take` sets: how much this account's runner may say. */
@@ -93,6 +103,7 @@ export class RunnerProcess {
   readonly #clock: Clock;
   #sideBytes: Allowance | undefined;
   readonly #sideFrames: Allowance;
+  readonly #poll: AnswerPoll;
   #outbox: Outgoing[] = [];
   #flushing = false;
   /** It was sent an invocation, and has not answered any since. */
@@ -108,13 +119,14 @@ export class RunnerProcess {
     jail: Jail,
     log: Logger,
     clock: Clock,
-    bootMs: number,
+    { bootMs, pollUs, aheadMb }: RunnerOptions,
     onBooted: (runner: RunnerProcess, gone: RunnerGone | undefined) => void,
   ) {
     this.startedMs = clock.now();
     this.#log = log;
     this.#clock = clock;
     this.#sideFrames = new Allowance(clock, SIDE_FRAMES_PER_S);
+    this.#poll = new AnswerPoll(pollUs);
     const { child, pid } = jail.spawn();
     this.#child = child;
     this.#socket = channelOf(child.stdio[CHANNEL_FD]);
@@ -140,7 +152,7 @@ export class RunnerProcess {
       onBooted(this, gone);
     };
     this.#listen();
-    const hello: Hello = { protocol: PROTOCOL_VERSION, maxFrameBytes: HOST_FRAME_BYTES };
+    const hello: Hello = { protocol: PROTOCOL_VERSION, maxFrameBytes: HOST_FRAME_BYTES, aheadMb };
     this.send(FrameType.hello, 0, 0, 0, JSON.stringify(hello));
     pid.then(
       (number) => {
@@ -254,6 +266,7 @@ export class RunnerProcess {
       }
     }
     join();
+    if (this.#behind) this.#poll.asked();
     this.#outbox = taken === this.#outbox.length ? [] : this.#outbox.slice(taken);
     socket.uncork();
   };
@@ -302,8 +315,10 @@ export class RunnerProcess {
       return;
     }
     if (!this.#owner) throw new FrameError(`${name} from a runner without an account`);
-    if (name === 'result') this.#behind = false;
-    else this.#charge(frame);
+    if (name === 'result') {
+      this.#behind = false;
+      this.#poll.answered();
+    } else this.#charge(frame);
     this.#owner.onFrame(name, frame);
   }
   #said = false;
@@ -337,6 +352,7 @@ export class RunnerProcess {
     if (this.#state === 'gone') return;
     this.#state = 'gone';
     this.#gone = gone;
+    this.#poll.answered();
     this.#outbox = [];
     this.#killProcess();
     for (const stream of this.#child.stdio) if (stream && 'destroy' in stream) stream.destroy();

@@ -2,7 +2,7 @@ import type { Logger } from '../telemetry/log.ts';
 import type { PoolMetrics } from '../telemetry/part-metrics.ts';
 import type { Clock } from './clock.ts';
 import type { Jail } from './jail.ts';
-import { RunnerProcess, type RunnerGone } from './runner-process.ts';
+import { RunnerProcess, type RunnerGone, type RunnerOptions } from './runner-process.ts';
 
 /** A boot takes 0.1 s on an idle machine; many at once on a busy one take longer. */
 const BOOT_MS = 10_000;
@@ -19,6 +19,8 @@ export interface SparesParts {
   readonly hasRoom: () => boolean;
   /** Asks an idle account for its runner; false where all are busy. `refill` is called when it is gone. */
   readonly makeRoom: () => boolean;
+  readonly pollUs: RunnerOptions['pollUs'];
+  readonly aheadMb: RunnerOptions['aheadMb'];
   readonly bootMs?: number | undefined;
   readonly metrics?: PoolMetrics | undefined;
 }
@@ -97,9 +99,9 @@ export class Spares {
   }
 
   #boot(): void {
-    const { jail, log, clock, bootMs = BOOT_MS } = this.#parts;
+    const { jail, log, clock, bootMs = BOOT_MS, pollUs, aheadMb } = this.#parts;
     try {
-      const runner = new RunnerProcess(jail, log, clock, bootMs, this.#onBooted);
+      const runner = new RunnerProcess(jail, log, clock, { bootMs, pollUs, aheadMb }, this.#onBooted);
       this.#booting.add(runner);
     } catch (error) {
       this.#onFailed(error instanceof Error ? error.message : String(error));

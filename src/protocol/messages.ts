@@ -13,6 +13,8 @@ export type LambdaType = 'standalone' | 'handlers' | 'tasks' | 'rpc';
 export interface Hello {
   readonly protocol: number;
   readonly maxFrameBytes: number;
+  /** `memory_mb` of the isolate that the runner makes ahead; 0: none. */
+  readonly aheadMb: number;
 }
 
 /** The limits that the runner itself enforces on one isolate. Units as in the limits' names. */

@@ -291,7 +291,11 @@ export async function startRunner(t: TestContext, protocol = PROTOCOL_VERSION): 
   );
   t.after(() => void child.kill('SIGKILL'));
   const runner = new RunnerUnderTest(child);
-  runner.send(FrameType.hello, 0, 0, 0, { protocol, maxFrameBytes: 64 * 1024 * 1024 });
+  runner.send(FrameType.hello, 0, 0, 0, {
+    protocol,
+    maxFrameBytes: 64 * 1024 * 1024,
+    aheadMb: 32,
+  });
   if (protocol === PROTOCOL_VERSION) await runner.next('ready');
   return runner;
 }
