@@ -81,7 +81,15 @@ export const noServices: GuestServices = {
 
 export function poolParts({ boot, config, ...more }: TestPoolOptions = {}): PoolParts {
   return {
-    config: { jail: 'none', spareRunners: 1, maxRunners: 20, idleMs: 600_000, pollUs: 500, limits: {}, ...config },
+    config: {
+      jail: 'none',
+      spareRunners: 1,
+      maxRunners: 20,
+      idleMs: 600_000,
+      pollUs: 500,
+      limits: {},
+      ...config,
+    },
     services: noServices,
     log: createLog(process.env.ISOLAMBDA_TEST_LOG ?? 'silent'),
     production: false,

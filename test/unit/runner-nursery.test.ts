@@ -4,7 +4,6 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type IsolatedVm from 'isolated-vm';
 import ivm from 'isolated-vm';
 import { Nursery } from '../../sandbox/runner/nursery.ts';
-import type { Ivm } from '../../sandbox/runner/addon.ts';
 
 const all: IsolatedVm.Isolate[] = [];
 // isolated-vm aborts a process that ends while isolates are there, or on their way out.
@@ -27,7 +26,7 @@ function nursery(source = 'globalThis.ran = true; (function boot() {})'): {
       return isolate;
     },
   });
-  const parts = { ivm: { ...ivm, Isolate } as unknown as Ivm, guest: { source, cache: undefined } };
+  const parts = { ivm: { ...ivm, Isolate }, guest: { source, cache: undefined } };
   return { nursery: new Nursery(parts, (reason) => assert.fail(reason)), made };
 }
 
