@@ -13,6 +13,7 @@ import { httpLarge } from './cases/http-large.ts';
 import { httpLatency } from './cases/http-latency.ts';
 import { logFlood } from './cases/log-flood.ts';
 import { neighbour } from './cases/neighbour.ts';
+import { registry } from './cases/registry.ts';
 import { defaultGenerator, GENERATORS, type Generator } from './load.ts';
 import { isMet, keep, table, type Row } from './report.ts';
 
@@ -35,6 +36,7 @@ const CASES: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>>>
   deploy: deployTime,
   density,
   neighbour,
+  registry,
   'log-flood': logFlood,
 };
 
