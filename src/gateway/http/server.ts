@@ -4,6 +4,7 @@ import type { Authenticator } from './authenticator.ts';
 import { DrainingServer } from './draining-server.ts';
 import { errorServerOptions } from './errors.ts';
 import type { LambdaEdge } from './lambda-edge.ts';
+import { PipelineBound } from './pipeline-bound.ts';
 import type { RefusalPacer } from './refusal-pacer.ts';
 
 export interface HttpServerOptions {
@@ -30,6 +31,7 @@ export function createHttpServer({
   onApiReply,
   lingerMs = LINGER_MS,
 }: HttpServerOptions): FastifyInstance {
+  const pipeline = new PipelineBound();
   const app = fastify({
     ...errorServerOptions,
     // Each request is counted and metered; a log line for each would cost more than the request.
@@ -48,6 +50,7 @@ export function createHttpServer({
         noDelay: true,
       };
       return new DrainingServer(limits, lingerMs, (request, response) => {
+        if (!pipeline.admits(request.socket, response)) return;
         if (!lambdaEdge(request, response)) framework(request, response);
       });
     },
