@@ -8,6 +8,8 @@ import { RunnerProcess, type RunnerGone, type RunnerOptions } from './runner-pro
 const BOOT_MS = 10_000;
 const FIRST_BACKOFF_MS = 100;
 const LAST_BACKOFF_MS = 30_000;
+/** Up to this pause before the next attempt, whoever needs a runner waits for it: a spare that was killed says nothing of boots. */
+const PATIENCE_MS = 400;
 
 export interface SparesParts {
   readonly jail: Jail;
@@ -41,7 +43,7 @@ interface Waiter {
 
 /**
  * Booted runners without an account. Each is given away once; behind it another is booted. Where boots fail, the next
- * attempt waits, twice as long each time.
+ * attempt waits, twice as long each time, and after a few of them nobody waits for it any more.
  */
 export class Spares {
   readonly #parts: SparesParts;
@@ -85,7 +87,7 @@ export class Spares {
       this.#parts.clock.after(0, () => this.refill());
       return Promise.resolve(spare);
     }
-    if (this.#retry) return Promise.reject(this.#refusal());
+    if (this.#retry && this.#backoffMs > PATIENCE_MS) return Promise.reject(this.#refusal());
     if (this.#booting.size <= this.#waiters.length && !this.#parts.hasRoom() && !this.#parts.makeRoom())
       return Promise.reject(new NoRunnerError('the host has no room for another runner', 1000));
     return new Promise((resolve, reject) => {
@@ -138,7 +140,8 @@ export class Spares {
     this.#lastFailure = why;
     this.#backoffMs = Math.min(LAST_BACKOFF_MS, Math.max(FIRST_BACKOFF_MS, this.#backoffMs * 2));
     this.#parts.log.warn({ why, retryMs: this.#backoffMs }, 'a runner did not boot');
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#refusal());
+    if (this.#backoffMs > PATIENCE_MS)
+      for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#refusal());
     this.#retry ??= this.#parts.clock.after(this.#backoffMs, () => {
       this.#retry = undefined;
       this.refill();

@@ -65,6 +65,17 @@ describe('runners and accounts', () => {
       assert.ok(retryAfterMs(outcome) >= 100);
     });
 
+  it('where the runner is gone and all spares with it, the next call waits for a boot', async (t) => {
+    const p = await testPool(t, { config: { spareRunners: 2 } });
+    const lambda = deployment();
+    await p.run(lambda, { do: 'reply' });
+    await until('spares are ready', () => p.pool.runners().length === 3);
+    const pids = p.seen();
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
+    await until('it is known', () => p.pool.runners().every(({ pid }) => !pids.includes(pid)));
+    assert.equal((await p.run(lambda, { do: 'reply' })).kind, 'reply');
+  });
+
   it('at the limit of runners, the one that was used longest ago makes room', async (t) => {
     const p = await testPool(t, { config: { spareRunners: 0, maxRunners: 2 } });
     const [a, b, c] = ['a', 'b', 'c'].map((accountId) => deployment({ accountId }));
