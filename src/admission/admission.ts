@@ -29,6 +29,8 @@ export interface Admission {
   usage(accountId: string): AdmissionUsage;
   /** Of all accounts. */
   total(): AdmissionUsage;
+  /** Accounts and lambdas that are remembered: those that called in the last minutes, or have something in flight. */
+  readonly known: number;
   /** For limits that hold over several hosts: what to tell the others, and what they told. Never called, this host has all. */
   readonly shares: Pick<Shares, 'hear'> & { say(): string };
 }
@@ -42,7 +44,7 @@ interface Account extends Gate {
   readonly queue: WaitQueue;
 }
 
-const SWEEP_EVERY = 10_000;
+const SWEEP_EVERY_MS = 60_000;
 
 export function createAdmission({ now }: AdmissionOptions): Admission {
   const accounts = new Map<string, Account>();
@@ -51,7 +53,7 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
     yield* accounts;
     yield* lambdas;
   });
-  let admissionsUntilSweep = SWEEP_EVERY;
+  let sweepAtMs = 0;
 
   const accountOf = (deployment: Deployment, nowMs: number): Account => {
     const known = accounts.get(deployment.accountId);
@@ -79,7 +81,7 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
     signal?: CallerSignal,
   ): Permit | Failure | Promise<Permit | Failure> {
     const nowMs = now();
-    if (--admissionsUntilSweep <= 0) sweep(nowMs);
+    if (nowMs >= sweepAtMs) sweep(nowMs);
     const account = accountOf(deployment, nowMs);
     const lambda = lambdaOf(deployment, nowMs);
     allow(deployment, account, lambda);
@@ -166,7 +168,7 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
 
   /** Forgets accounts and lambdas that rest: memory follows what is active, not what ever was. */
   function sweep(nowMs: number): void {
-    admissionsUntilSweep = SWEEP_EVERY;
+    sweepAtMs = nowMs + SWEEP_EVERY_MS;
     for (const [id, account] of accounts)
       if (account.inFlight === 0 && account.queue.length === 0 && account.bucket.rests(nowMs))
         accounts.delete(id);
@@ -187,6 +189,9 @@ export function createAdmission({ now }: AdmissionOptions): Admission {
         // Places may have come free on other hosts.
         for (const account of accounts.values()) account.queue.drain(() => account.hasRoom);
       },
+    },
+    get known() {
+      return accounts.size + lambdas.size;
     },
     total: () => {
       let [inFlight, queued] = [0, 0];

@@ -133,3 +133,17 @@ test('a permit gives its place back once, however often it is released', () => {
   one.release();
   assert.equal(admission.usage('account-1').inFlight, 1);
 });
+
+test('accounts and lambdas that rest are forgotten, others are not', () => {
+  const { admission, clock } = setup();
+  for (let n = 0; n < 500; n += 1) {
+    const names = { accountId: `account-${n}`, lambdaId: `lambda-${n}` };
+    const entered = permit(admission.admit(deploymentWith({}, names), Infinity));
+    if (n !== 7) entered.release();
+  }
+  assert.equal(admission.known, 1_000);
+  clock.ms += 200_000;
+  permit(admission.admit(deploymentWith({}, { accountId: 'new', lambdaId: 'newer' }), Infinity));
+  assert.equal(admission.known, 4);
+  assert.equal(admission.usage('account-7').inFlight, 1);
+});
