@@ -32,6 +32,8 @@ export function unpackBundle(packed: Uint8Array): BundleParts {
 export interface Bundles {
   /** From memory, or from the data folder; reads of one bundle at the same time are one read. */
   load(hash: string): Promise<BundleParts>;
+  /** Its lambda is gone: it makes room. Where another has the same bundle, it is read again. */
+  drop(hash: string): void;
   /** Bytes held. */
   readonly heldBytes: number;
 }
@@ -71,6 +73,10 @@ export function createBundles(blobs: Pick<Blobs, 'get'>, maxBytes: number): Bund
         reading.set(hash, read_);
       }
       return read_;
+    },
+    drop(hash) {
+      heldBytes -= held.get(hash)?.bytes ?? 0;
+      held.delete(hash);
     },
     get heldBytes() {
       return heldBytes;

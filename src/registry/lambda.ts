@@ -95,6 +95,10 @@ export class Lambda implements LambdaEntry {
   get queueName(): string | undefined {
     return this.#serving?.queueName ?? undefined;
   }
+  /** Of the version that serves. */
+  get bundleHash(): string | undefined {
+    return this.#serving?.bundleHash;
+  }
   get active(): Deployment | undefined {
     if (this.#serving === undefined) return undefined;
     return (this.#deployment ??= this.deploymentOf(this.#serving, this.deployParameters, this.userConfig));

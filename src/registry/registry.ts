@@ -337,6 +337,7 @@ export async function createRegistry(options: RegistryOptions): Promise<DeployRe
     lambdas.delete(lambda.id);
     const { lambdas: siblings } = lambda.owner;
     siblings.splice(siblings.indexOf(lambda), 1);
+    if (lambda.bundleHash !== undefined) bundles.drop(lambda.bundleHash);
     events.emit('lambdaDeleted', { lambda });
   }
 

@@ -34,6 +34,21 @@ describe('bundles', () => {
     assert.equal(reads.length, 6, 'one larger than the cache leaves the others in it');
   });
 
+  test('what was dropped takes no room, and is read again where somebody asks', async () => {
+    const reads: string[] = [];
+    const bundles = createBundles({ get: async (hash) => (reads.push(hash), bundleOf(hash, 300)) }, 1_000);
+    await bundles.load('a');
+    const alone = bundles.heldBytes;
+    await bundles.load('b');
+    bundles.drop('b');
+    bundles.drop('b');
+    bundles.drop('never there');
+    assert.equal(bundles.heldBytes, alone);
+    await bundles.load('a');
+    await bundles.load('b');
+    assert.deepEqual(reads, ['a', 'b', 'b']);
+  });
+
   test('a read that failed is tried again', async () => {
     let broken = true;
     const bundles = createBundles(
