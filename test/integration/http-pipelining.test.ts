@@ -14,10 +14,10 @@ interface Rig {
   /** Requests that arrived and have no reply yet. */
   readonly open: ServerResponse[];
   /** All that came back so far. */
-  received(): string;
+  readonly received: () => string;
   /** Sends so many requests at once, the paths numbered on. */
-  send(requests: number): void;
-  arrived(requests: number): Promise<void>;
+  readonly send: (requests: number) => void;
+  readonly arrived: (requests: number) => Promise<void>;
 }
 
 /** The host's HTTP server with an edge that answers when the test says, and one connection to it. */
@@ -52,7 +52,7 @@ async function rig(t: TestContext): Promise<Rig> {
       void socket.write(
         Array.from({ length: requests }, () => `GET /${sent++} HTTP/1.1\r\nhost: x\r\n\r\n`).join(''),
       ),
-    async arrived(requests) {
+    arrived: async (requests) => {
       while (open.length < requests) await new Promise((resolve) => setTimeout(resolve, 2));
     },
   };
