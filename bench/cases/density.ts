@@ -1,26 +1,29 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { BenchOptions } from '../main.ts';
 import { deploy, ECHO, startProduct } from '../product.ts';
 import type { Row } from '../report.ts';
 
 const ACCOUNTS = 8;
 const LAMBDAS = 16;
+/** The spare that takes a used one's place has booted by then, and made its isolate. */
+const SETTLED_MS = 2_000;
 
 /** Proportional resident memory (PSS) that one more idle account costs, and one more lambda of an account. */
 export async function density({ say }: BenchOptions): Promise<Row[]> {
   const product = await startProduct();
   try {
     await deploy((await product.account()).api, ECHO);
-    const before = treePss(product.process.pid!);
+    const before = await settledPss(product.process.pid!);
     for (let n = 0; n < ACCOUNTS; n += 1) await deploy((await product.account()).api, ECHO);
-    const withAccounts = treePss(product.process.pid!);
+    const withAccounts = await settledPss(product.process.pid!);
     const perAccount = (withAccounts - before) / ACCOUNTS;
     say(`${ACCOUNTS} accounts with a lambda each: ${perAccount.toFixed(1)} MB each`);
     const { api } = await product.account();
     await deploy(api, ECHO);
-    const one = treePss(product.process.pid!);
+    const one = await settledPss(product.process.pid!);
     for (let n = 0; n < LAMBDAS; n += 1) await deploy(api, ECHO);
-    const perLambda = (treePss(product.process.pid!) - one) / LAMBDAS;
+    const perLambda = ((await settledPss(product.process.pid!)) - one) / LAMBDAS;
     say(`${LAMBDAS} further lambdas of one account: ${perLambda.toFixed(2)} MB each`);
     return [
       {
@@ -45,6 +48,11 @@ export async function density({ say }: BenchOptions): Promise<Row[]> {
   } finally {
     await product.stop();
   }
+}
+
+async function settledPss(root: number): Promise<number> {
+  await pause(SETTLED_MS);
+  return treePss(root);
 }
 
 /** PSS in MB of all runners below the host, spares and their jails among them; builders come and go, and are left out. */

@@ -21,7 +21,7 @@ export interface LogSink {
 
 /**
  * Log lines on their way out: cut to their length, bounded in rate by a bucket of bytes that holds one second's worth.
- * What does not fit is counted, and the count goes with the next line that does.
+ * What does not fit is counted, and the count goes with the next line that does, or the next entry.
  */
 export function createLogSink(
   outbox: Outbox,
@@ -52,6 +52,8 @@ export function createLogSink(
   return {
     begin() {
       sentAtOnce = 0;
+      if (dropped > 1) outbox.add(FromGuest.log, dropped - 1, '');
+      dropped = 0;
     },
     write(level, message, fields, requestId) {
       if (typeof message !== 'string') return;
@@ -59,7 +61,7 @@ export function createLogSink(
       const fieldText = fields === undefined ? '' : fieldsText(fields, limits.log_line_bytes - text.length);
       if (!afford(text.length + fieldText.length + LINE_OVERHEAD_BYTES)) {
         dropped++;
-        // The first of a run of dropped lines says so at once; how many there were comes with the next line.
+        // The first of a run of dropped lines says so at once; how many there were comes with the next line or entry.
         if (dropped === 1) outbox.add(FromGuest.log, 1, '');
         return;
       }
