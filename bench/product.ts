@@ -1,6 +1,6 @@
 import { startTestHost, type TestAccount, type TestHost } from '../test/host.ts';
 
-export { archiveOf, deploy, ECHO } from '../test/host.ts';
+export { archiveOf, deploy, ECHO, residentBytes } from '../test/host.ts';
 
 /** isolambda as a user starts it: `isolambda serve`, jailed runners, tokens, quotas, metrics and logs on. */
 export interface Product extends TestHost {

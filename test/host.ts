@@ -2,6 +2,7 @@
 import AdmZip from 'adm-zip';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, watch, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -111,6 +112,11 @@ export async function startTestHost({
     stop: () => end('SIGTERM'),
     kill: async () => void (await end('SIGKILL')),
   };
+}
+
+/** Memory of the host's own process that lies in RAM. */
+export function residentBytes({ process: { pid } }: Pick<TestHost, 'process'>): number {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1_024;
 }
 
 /** The file may come at any moment, the folder may even be watched too late: both are looked at. */

@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { endLoad, startBackgroundLoad } from '../background-load.ts';
 import { LambdaApi } from '../../src/client/index.ts';
 import { latency, type Job } from '../load.ts';
 import type { BenchOptions } from '../main.ts';
-import { deploy, ECHO, startProduct, type Product } from '../product.ts';
+import { deploy, ECHO, residentBytes, startProduct, type Product } from '../product.ts';
 import type { Row } from '../report.ts';
 import { median } from '../statistics.ts';
 import { BODY } from './http-echo.ts';
@@ -103,11 +102,6 @@ export async function logFlood({ pairs, seconds, say }: BenchOptions): Promise<R
   } finally {
     await product.stop();
   }
-}
-
-function residentBytes({ process: { pid } }: Product): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1_024;
 }
 
 async function linesOf({ operator }: Product): Promise<{ kept: number; dropped: number }> {

@@ -1,13 +1,12 @@
 import Database from 'better-sqlite3';
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startTestHost, type TestAccount, type TestHost } from '../../test/host.ts';
 import { latency } from '../load.ts';
 import type { BenchOptions } from '../main.ts';
-import { deploy, ECHO } from '../product.ts';
+import { deploy, ECHO, residentBytes } from '../product.ts';
 import type { Row } from '../report.ts';
 import { median } from '../statistics.ts';
 import { BODY } from './http-echo.ts';
@@ -15,6 +14,7 @@ import { BODY } from './http-echo.ts';
 const FEW = 100;
 const MANY = 100_000;
 const LAMBDAS_AN_ACCOUNT = 100;
+const BYTES_PER_MB = 1_048_576;
 
 /** A data folder with so many lambdas registered, one of which was deployed over the API; the others are rows like its own. */
 interface Registered {
@@ -43,7 +43,7 @@ export async function registry({ pairs, seconds, say }: BenchOptions): Promise<R
         const [less, more] = [await p50Us(few, small, seconds), await p50Us(many, large, seconds)];
         starts.push(startMs);
         ratios.push(more / less);
-        megabytes.push(residentMb(large) - residentMb(small));
+        megabytes.push((residentBytes(large) - residentBytes(small)) / BYTES_PER_MB);
         say(
           `${pair}/${pairs}: start ${Math.round(startMs)} ms, p50 ${Math.round(more)} us and ${Math.round(less)} us, ${Math.round(megabytes.at(-1)!)} MB more`,
         );
@@ -99,9 +99,6 @@ async function p50Us({ lambdaId, account }: Registered, host: TestHost, seconds:
   if (errors > 0) throw new Error(`${errors} requests failed`);
   return p50;
 }
-
-const residentMb = ({ process: { pid } }: TestHost): number =>
-  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
 
 async function fill(dataDir: string, lambdas: number): Promise<Registered> {
   const host = await startTestHost({ dataDir });

@@ -65,7 +65,7 @@ function* greet(frames: Iterable<Frame>): Iterable<Frame> {
     greeted = true;
     const ready: Ready = { protocol: PROTOCOL_VERSION, node: process.version, v8: process.versions.v8 };
     connection.send(FrameType.ready, 0, 0, 0, JSON.stringify(ready));
-    if (hello.aheadMb > 0) setImmediate(() => nursery.prepare(hello.aheadMb));
+    setImmediate(() => nursery.prepare(hello.aheadMb));
   }
 }
 

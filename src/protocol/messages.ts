@@ -13,7 +13,7 @@ export type LambdaType = 'standalone' | 'handlers' | 'tasks' | 'rpc';
 export interface Hello {
   readonly protocol: number;
   readonly maxFrameBytes: number;
-  /** `memory_mb` of the isolate that the runner makes ahead; 0: none. */
+  /** `memory_mb` of the isolate that the runner makes ahead. */
   readonly aheadMb: number;
 }
 

@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { TestHost } from '../host.ts';
+import { residentBytes, type TestHost } from '../host.ts';
 
 export const HELD = [
   'residentMb',
@@ -44,7 +44,7 @@ async function look(host: TestHost, temporary: string): Promise<Held> {
   const count = async (dir: string): Promise<number> =>
     (await readdir(dir, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).length;
   return {
-    residentMb: Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024,
+    residentMb: residentBytes(host) / 1_048_576,
     heapMb: heapBytes / 1_048_576,
     descriptors: readdirSync(`/proc/${pid}/fd`).length,
     children: childrenOf(pid).length,
