@@ -5,6 +5,7 @@ import { connect, type AddressInfo, type Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import type { Registry } from '../../src/registry/types.ts';
 import { createAuthenticator } from '../../src/gateway/http/authenticator.ts';
+import { ClientGone } from '../../src/gateway/http/client-gone.ts';
 import { MOST_BEHIND } from '../../src/gateway/http/pipeline-bound.ts';
 import { RefusalPacer } from '../../src/gateway/http/refusal-pacer.ts';
 import { createHttpServer } from '../../src/gateway/http/server.ts';
@@ -83,3 +84,16 @@ test('one request more ends the connection, and no further one is served', { tim
   await once(socket, 'close');
   assert.equal(open.length, 1 + MOST_BEHIND);
 });
+
+test(
+  'when a connection closes, every request on it hears of it, also those whose turn had not come',
+  { timeout: 20_000 },
+  async (t) => {
+    const { socket, open, send, arrived } = await rig(t);
+    send(3);
+    await arrived(3);
+    const gone = open.map((response) => new ClientGone(response));
+    socket.destroy();
+    while (!gone.every(({ aborted }) => aborted)) await new Promise((resolve) => setTimeout(resolve, 2));
+  },
+);
