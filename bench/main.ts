@@ -72,6 +72,6 @@ for (const name of positionals.length > 0 ? positionals : Object.keys(CASES)) {
     })),
   );
 }
-keep(rows, new URL('results.ndjson', import.meta.url));
+keep(rows, new URL('results.ndjson', import.meta.url), generator);
 console.log(values.json ? JSON.stringify(rows, null, 2) : `\n${table(rows)}`);
 process.exitCode = rows.every(isMet) ? 0 : 1;

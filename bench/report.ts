@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import type { Generator } from './load.ts';
 
 /** One line of the results: a figure, the bound that it must meet, and the one it aims at. */
 export interface Row {
@@ -37,8 +39,8 @@ export function table(rows: readonly Row[]): string {
   );
 }
 
-/** Appends the rows to bench/results.ndjson with the commit that they belong to. */
-export function keep(rows: readonly Row[], path: URL): void {
+/** Appends the rows to bench/results.ndjson with the commit that they belong to, and what they depend on beside it. */
+export function keep(rows: readonly Row[], path: URL, generator: Generator): void {
   const git = (...args: string[]): string =>
     execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   let commit = 'unknown';
@@ -49,9 +51,22 @@ export function keep(rows: readonly Row[], path: URL): void {
   } catch {
     // Not in a checkout: the figures are kept all the same.
   }
-  const time = new Date().toISOString();
-  appendFileSync(
-    path,
-    rows.map((row) => `${JSON.stringify({ time, commit, node: process.version, ...row })}\n`).join(''),
-  );
+  const run = {
+    time: new Date().toISOString(),
+    commit,
+    node: process.version,
+    cores: availableParallelism(),
+    generator,
+    autogrouping: groupsTasks(),
+  };
+  appendFileSync(path, rows.map((row) => `${JSON.stringify({ ...run, ...row })}\n`).join(''));
+}
+
+/** Whether the kernel shares the processor by session first, sched(7): then a runner's priority counts against other sessions only. */
+function groupsTasks(): boolean {
+  try {
+    return readFileSync('/proc/sys/kernel/sched_autogroup_enabled', 'utf8').trim() === '1';
+  } catch {
+    return false;
+  }
 }
