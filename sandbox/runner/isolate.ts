@@ -363,8 +363,7 @@ export class GuestIsolate implements Watched {
     clearTimeout(this.#startTimer);
     this.#state = 'running';
     for (const item of this.#early.splice(0)) this.#intake.push(item);
-    this.#meter.sample();
-    this.#meter.skip();
+    this.#meter.started();
     this.#log.flush();
     const took = this.#context.now() - this.#startedAt;
     const loaded = `{"ms":${took.toFixed(3)},${head.slice(1)}`;

@@ -73,13 +73,18 @@ export class Meter {
     return this.#lastUs;
   }
 
-  /** Forgets what was used so far: the start of a lambda has a limit of its own. */
-  skip(): void {
+  /** Forgets what was used so far, and who was over the limit: the start of a lambda has a limit of its own. */
+  started(): void {
     this.#lastUs = this.#readUs();
+    this.#lastProcessUs = this.#processUs();
+    this.#stretchUs = 0;
+    this.#backgroundUs = 0;
+    this.#breach = undefined;
   }
 
   /** Before each entry: the guest is not running, so the marker is the runner's to reset. */
   beginEntry(): void {
+    this.#lastProcessUs = this.#processUs();
     this.#marker[Marker.running] = 0;
     this.#marker[Marker.touched] = 0;
     this.#stretchUs = 0;

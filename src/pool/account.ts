@@ -210,7 +210,7 @@ export class Account {
     for (const call of calls) {
       if (call.settled) continue;
       if (call.resubmitted)
-        call.fail('runner_lost', 'two runners in a row died before the lambda got the request', {
+        call.fail('runner_lost', 'two isolates in a row ended before the lambda got the request', {
           retryAfterMs: RETRY_AFTER_MS,
         });
       else {

@@ -42,6 +42,8 @@ const STAGES = 10;
 const LOOKS = 10;
 const LOOKS_BETWEEN = 3;
 const MAX_SHOWN = 10;
+/** Of the host's log, beside each. */
+const SHOWN_CHARS = 4_000;
 
 const { values } = parseArgs({
   options: {
@@ -98,7 +100,8 @@ async function run(from: number, until: number): Promise<void> {
         } catch (error) {
           if (host.process.exitCode !== null || host.process.signalCode !== null) throw error;
           unexpected.push(`cycle ${n}: ${String(error)}`);
-          if (unexpected.length <= MAX_SHOWN) console.error(unexpected.at(-1));
+          if (unexpected.length <= MAX_SHOWN)
+            console.error(`${unexpected.at(-1)}\nthe host said:\n${host.errorText().slice(-SHOWN_CHARS)}`);
         }
       }
     }),

@@ -76,6 +76,23 @@ test('a lambda that cannot start says why', async (t) => {
   assert.equal((await runner.invoke(good)).json, 1);
 });
 
+test(
+  'what a lambda computes while it starts is not held against its first calls',
+  { timeout: 20_000 },
+  async (t) => {
+    const runner = await startRunner(t);
+    const compute = 'const end = Date.now() + 300; while (Date.now() < end);';
+    for (const module of [
+      `${compute} exports.main = () => 1;`,
+      `exports.UserCtx = class { async onStart() { await null; ${compute} } }; exports.main = () => 1;`,
+      `exports.UserCtx = class { async onStart() { await new Promise((r) => setTimeout(r, 5)); ${compute} } }; exports.main = () => 1;`,
+    ]) {
+      const isolate = await runner.load(module, { limits: { cpu_ms: 100 } });
+      assert.equal((await runner.invoke(isolate)).json, 1);
+    }
+  },
+);
+
 test('a module that allocates without end is told so', async (t) => {
   const runner = await startRunner(t);
   const failed = await runner.loadFails(`const a = []; for (;;) a.push(new Array(1000).fill(a.length));`, {
