@@ -74,22 +74,7 @@ export interface Claiming {
   readonly exceptLambdas: readonly string[];
 }
 
-export interface TaskClaimsRepository {
-  heartbeat(worker: string, expiresAt: number): Promise<void>;
-  /** What it still has claimed is void from then on. Forgets workers that expired before `now`, too. */
-  retire(worker: string, now: number): Promise<void>;
-  /** With tasks that have not ended. */
-  accountsWithWork(): Promise<string[]>;
-  claimSplits(claiming: Claiming): Promise<SplitClaim[]>;
-  /** Those that come first in their tasks, so that no task is held up by a larger one before it. */
-  claimSubtasks(claiming: Claiming): Promise<SubtaskClaim[]>;
-  /** One that a message names; undefined where it doesn't wait any more. */
-  claimSubtask(
-    worker: string,
-    key: Pick<SubtaskKey, 'taskId' | 'subtaskId'>,
-    now: number,
-  ): Promise<SubtaskClaim | undefined>;
-  policies(taskIds: readonly number[]): Promise<{ readonly taskId: number; readonly policy: TaskPolicy }[]>;
+export interface TaskSettlements {
   /** In a transaction. False where the claim was no longer this worker's. */
   settleSplit(
     claim: SplitClaim,
@@ -105,17 +90,38 @@ export interface TaskClaimsRepository {
     },
     now: number,
   ): Promise<{ readonly settled: readonly Settled[]; readonly ended: readonly TaskEnded[] }>;
-  /** Claims of workers that have expired. */
-  lostSubtasks(now: number, limit: number): Promise<SubtaskClaim[]>;
-  lostSplits(now: number, limit: number): Promise<SplitClaim[]>;
   /** In a transaction. The state that the task has now; undefined where there is none. */
   cancel(taskId: number, now: number): Promise<TaskState | undefined>;
-  /** Of those that exist. */
-  states(taskIds: readonly number[]): Promise<Map<number, TaskState>>;
+}
+
+export interface TaskOffers {
   /** Waiting ones that are due since then, and that no broker was given. */
   unoffered(dueBefore: number, limit: number): Promise<SubtaskKey[]>;
   /** Waiting ones that a broker was given before then, and not since. */
   unqueued(queuedBefore: number, limit: number): Promise<SubtaskKey[]>;
   markQueued(keys: readonly SubtaskKey[], now: number): Promise<void>;
+}
+
+export interface TaskClaimsRepository extends TaskSettlements, TaskOffers {
+  heartbeat(worker: string, expiresAt: number): Promise<void>;
+  /** What it still has claimed is void from then on. Forgets workers that expired before `now`, too. */
+  retire(worker: string, now: number): Promise<void>;
+  /** With tasks that have not ended. */
+  accountsWithWork(): Promise<string[]>;
+  claimSplits(claiming: Claiming): Promise<SplitClaim[]>;
+  /** Those that come first in their tasks, so that no task is held up by a larger one before it. */
+  claimSubtasks(claiming: Claiming): Promise<SubtaskClaim[]>;
+  /** One that a message names; undefined where it doesn't wait any more. */
+  claimSubtask(
+    worker: string,
+    key: Pick<SubtaskKey, 'taskId' | 'subtaskId'>,
+    now: number,
+  ): Promise<SubtaskClaim | undefined>;
+  policies(taskIds: readonly number[]): Promise<{ readonly taskId: number; readonly policy: TaskPolicy }[]>;
+  /** Claims of workers that have expired. */
+  lostSubtasks(now: number, limit: number): Promise<SubtaskClaim[]>;
+  lostSplits(now: number, limit: number): Promise<SplitClaim[]>;
+  /** Of those that exist. */
+  states(taskIds: readonly number[]): Promise<Map<number, TaskState>>;
   lambdaExists(lambdaId: string): Promise<boolean>;
 }
