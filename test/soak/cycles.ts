@@ -1,7 +1,7 @@
 /**
- * `npm run test:soak [-- --cycles 10000]`: an account is made, a lambda deployed, called, crashed and deleted, over and over, on
- * one host. At the end what the host holds must be what it held at the start, within 10 percent. It is looked at ten times
- * on the way; one JSON line a look.
+ * `npm run test:soak [-- --cycles 10000]`: a lambda is deployed, called, crashed and deleted, over and over, on one host, by accounts
+ * that come and go. At the end what the host holds must be what it held at the start, within 10 percent. It is looked at ten
+ * times on the way; one JSON line a look.
  */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -21,6 +21,8 @@ const CRASHES: readonly { readonly main: string; readonly status: readonly numbe
   { main: 'const all = []; for (;;) all.push(new Uint8Array(1e6).fill(1));', status: [507, 504, 503, 500] },
   { main: 'for (;;) console.log("x".repeat(1_000));', status: [504, 507] },
 ];
+/** An account, and its runner with it, goes after so many lambdas. */
+const CYCLES_PER_ACCOUNT = 4;
 /** Every so many cycles the account uploads what is refused, and a second version; and a caller goes away. */
 const REFUSED_EVERY = 5;
 const UPDATE_EVERY = 7;
@@ -94,31 +96,32 @@ async function run(from: number, until: number): Promise<void> {
   await Promise.all(
     Array.from({ length: lanes }, async () => {
       while (next < until) {
-        const n = next++;
-        try {
-          await cycle(n);
-        } catch (error) {
-          if (host.process.exitCode !== null || host.process.signalCode !== null) throw error;
-          unexpected.push(`cycle ${n}: ${String(error)}`);
-          if (unexpected.length <= MAX_SHOWN)
-            console.error(`${unexpected.at(-1)}\nthe host said:\n${host.errorText().slice(-SHOWN_CHARS)}`);
-        }
+        const first = next;
+        next = Math.min(until, first + CYCLES_PER_ACCOUNT);
+        await withAccount(first, next);
       }
     }),
   );
 }
 
-/** An account that comes and goes with its lambda, and its runner with it. */
-async function cycle(n: number): Promise<void> {
+async function withAccount(from: number, until: number): Promise<void> {
   const account = await host.account(LIMITS);
   try {
-    await liveThrough(n, account);
+    for (let n = from; n < until; n += 1) await cycle(n, account).catch((error: unknown) => wrong(n, error));
   } finally {
     await host.operator.deleteAccount(account.accountId);
   }
 }
 
-async function liveThrough(n: number, { api, accountId, token }: TestAccount): Promise<void> {
+/** Told, and counted; where the host itself is gone, thrown on. */
+function wrong(n: number, error: unknown): void {
+  if (host.process.exitCode !== null || host.process.signalCode !== null) throw error;
+  unexpected.push(`cycle ${n}: ${String(error)}`);
+  if (unexpected.length <= MAX_SHOWN)
+    console.error(`${unexpected.at(-1)}\nthe host said:\n${host.errorText().slice(-SHOWN_CHARS)}`);
+}
+
+async function cycle(n: number, { api, accountId, token }: TestAccount): Promise<void> {
   const { main, status } = CRASHES[n % CRASHES.length]!;
   const source = (reply: number): string =>
     `export async function main(request: any) { if (request.json?.well) return ${reply}; ${main} }`;
