@@ -4,7 +4,6 @@ import type { FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { Type } from 'typebox';
 import { IsolambdaError } from '../errors/error.ts';
-import type { LambdaEntry } from '../registry/types.ts';
 import {
   closed,
   ref,
@@ -13,6 +12,7 @@ import {
   Task,
   TaskCreate,
   TaskCreated,
+  TaskCreateHeaders,
   TaskDetail,
   TaskDetailQuery,
   TaskList,
@@ -83,6 +83,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = async
           'happens to a host. A subtask may be executed more than once, where a host dies; its result is stored once.',
         tags: TAGS,
         querystring: ForAccount,
+        headers: TaskCreateHeaders,
         body: TaskCreate,
         response: replies({ 202: ref(TaskCreated) }, [
           'bad_request',
@@ -92,6 +93,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = async
           'start_failed',
           'quota_exceeded',
           'request_too_large',
+          'conflict',
         ]),
       },
     },
@@ -105,26 +107,31 @@ export const taskRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = async
       } = request.body;
       const problem = jsonProblem(content, { maxDepth: MAX_CONTENT_DEPTH });
       if (problem !== undefined) throw new IsolambdaError('bad_request', `content ${problem}`);
-      const lambda = tasksLambda(accountId, content.lambda_id);
       const policy: TaskPolicy = {
         maxAttempts: retry.max_attempts ?? 1,
         backoffMs: retry.backoff_ms ?? 1_000,
         maxBackoffMs: retry.max_backoff_ms ?? 60_000,
         subtaskTimeoutMs,
       };
-      const taskId = await tasks.create({
-        accountId,
-        lambdaId: lambda.id,
-        description,
-        content: JSON.stringify(content),
-        policy,
-      });
+      const created = await tasks.create(
+        {
+          accountId,
+          lambdaId: content.lambda_id.toLowerCase(),
+          description,
+          content: JSON.stringify(content),
+          policy,
+          idempotencyKey: request.headers['idempotency-key'],
+        },
+        () => checkTasksLambda(accountId, content.lambda_id),
+      );
+      const { taskId, replayed } = created;
+      if (replayed) reply.header('idempotent-replayed', 'true');
       return reply.code(202).header('location', `/1/tasks/${taskId}`).send({ task_id: taskId });
     },
   );
 
   /** A shared lambda runs for others, but not at its owner's expense for hours: tasks are its owner's alone. */
-  function tasksLambda(accountId: string, given: string): LambdaEntry {
+  function checkTasksLambda(accountId: string, given: string): void {
     const lambda = registry.lambda(given.toLowerCase());
     if (lambda === undefined || lambda.accountId !== accountId)
       throw new IsolambdaError('lambda_not_found', `no lambda ${given}`);
@@ -136,7 +143,6 @@ export const taskRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = async
     if (!lambda.alive) throw new IsolambdaError('disabled', `lambda ${given} is switched off`);
     if (lambda.active === undefined && lambda.state === 'failed')
       throw new IsolambdaError('start_failed', lambda.stateDetail);
-    return lambda;
   }
 
   app.get(

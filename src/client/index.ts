@@ -8,6 +8,7 @@ export {
   type OneLambda,
   type OneTask,
   type SubtaskFilters,
+  type TaskCreateOptions,
   type TaskFilters,
   type UsageFilters,
 } from './lambda-api.ts';

@@ -67,6 +67,10 @@ export interface FollowOptions extends LogFilters {
   /** Told how many lines were passed over because this reader was too slow. */
   readonly onMissed?: ((lines: number) => void) | undefined;
 }
+export interface TaskCreateOptions extends CallOptions {
+  /** A request that is made again with it, say after a lost connection, gets the task of the first. */
+  readonly idempotencyKey?: string | undefined;
+}
 export interface OneTask extends CallOptions {
   readonly taskId: number;
 }
@@ -221,8 +225,10 @@ export class LambdaApi {
 
   // --- tasks
   /** Once it resolves, the task goes on whatever happens to a host. */
-  createTask(task: TaskCreate, options: CallOptions = {}): Promise<LambdaReply<TaskCreated>> {
-    return this.#call('POST', '/1/tasks/lambda', options, { body: task });
+  createTask(task: TaskCreate, options: TaskCreateOptions = {}): Promise<LambdaReply<TaskCreated>> {
+    const { idempotencyKey } = options;
+    const headers = idempotencyKey === undefined ? undefined : { 'idempotency-key': idempotencyKey };
+    return this.#call('POST', '/1/tasks/lambda', options, { body: task, headers });
   }
   /** The newest first. */
   getTasks(filters: TaskFilters = {}): Promise<LambdaReply<TaskList>> {
@@ -338,7 +344,7 @@ export class LambdaApi {
     method: string,
     path: string,
     { accountId, signal, timeoutMs }: CallOptions,
-    more: Pick<Call, 'body' | 'query' | 'keepErrors'> = {},
+    more: Pick<Call, 'body' | 'headers' | 'query' | 'keepErrors'> = {},
   ): Promise<LambdaReply<T>> {
     return this.#transport.call<T>({ method, path, accountId, signal, timeoutMs, ...more });
   }

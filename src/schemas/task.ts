@@ -103,6 +103,23 @@ export const TaskCreate = closed(
 );
 export type TaskCreate = Static<typeof TaskCreate>;
 
+/** Headers of `POST /1/tasks/lambda`, beside those of every request. */
+export const TaskCreateHeaders = Type.Object(
+  {
+    'idempotency-key': Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 255,
+        pattern: '^[\\x20-\\x7e]+$',
+        description:
+          'Names the request, for as long as its task is kept: where it comes again with the same key, nothing new is created, and ' +
+          'the reply is that of the first, with `idempotent-replayed: true`. Another request with the same key is a conflict.',
+      }),
+    ),
+  },
+  { additionalProperties: true },
+);
+
 export const TaskCreated = closed({ task_id: TaskId }, { $id: 'TaskCreated' });
 export type TaskCreated = Static<typeof TaskCreated>;
 

@@ -9,6 +9,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '001-start': { up: start },
   '002-queues': { up: allowedQueues },
   '003-tasks': { up: tasks },
+  '005-task-keys': { up: taskKeys },
 };
 
 /** Of a store that several hosts share; their names sort among the others. */
@@ -217,6 +218,18 @@ async function tasks(db: Kysely<never>): Promise<void> {
     .createTable('task_workers')
     .addColumn('id', 'text', (c) => c.primaryKey())
     .addColumn('expires_at', 'bigint', (c) => c.notNull())
+    .execute();
+}
+
+/** By which a request for a task that comes again is known; gone with the task. */
+async function taskKeys({ schema }: Kysely<never>): Promise<void> {
+  await schema.alterTable('tasks').addColumn('idempotency_key', 'text').execute();
+  await schema.alterTable('tasks').addColumn('request_hash', 'text').execute();
+  await schema
+    .createIndex('tasks_keys')
+    .unique()
+    .on('tasks')
+    .columns(['account_id', 'idempotency_key'])
     .execute();
 }
 

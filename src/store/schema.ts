@@ -162,6 +162,10 @@ export interface TasksTable {
   updated_at: number;
   started_at: number | null;
   ended_at: number | null;
+  /** What its creator calls the request, unique within the account. */
+  idempotency_key: string | null;
+  /** SHA-256 of the request, in hexadecimal, where it has a key. */
+  request_hash: string | null;
 }
 
 export interface SubtasksTable {

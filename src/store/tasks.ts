@@ -80,6 +80,14 @@ export interface NewTask {
   readonly content: string;
   readonly policy: TaskPolicy;
   readonly createdAt: number;
+  readonly key?: TaskKey | undefined;
+}
+
+/** By which a request that comes again is known. */
+export interface TaskKey {
+  /** Unique within the account. */
+  readonly key: string;
+  readonly requestHash: string;
 }
 
 /** What a row takes besides the texts in it: tasks of nothing are not for nothing. */
@@ -94,6 +102,11 @@ export interface TasksRepository {
    * adds to them, so that what is checked against a limit holds.
    */
   held(accountId: string): Promise<{ readonly unfinished: number; readonly bytes: number }>;
+  /** The task that was created with that key. */
+  byKey(
+    accountId: string,
+    key: string,
+  ): Promise<{ readonly id: number; readonly requestHash: string } | undefined>;
   get(id: number): Promise<TaskRecord | undefined>;
   /** The task's content, JSON. */
   content(id: number): Promise<string | undefined>;
@@ -157,6 +170,8 @@ export function tasksRepository(db: Database): TasksRepository {
           updated_at: task.createdAt,
           started_at: null,
           ended_at: null,
+          idempotency_key: task.key?.key ?? null,
+          request_hash: task.key?.requestHash ?? null,
         })
         .onConflict((conflict) => conflict.column('id').doNothing())
         .executeTakeFirst();
@@ -174,6 +189,15 @@ export function tasksRepository(db: Database): TasksRepository {
         .executeTakeFirstOrThrow();
       // PostgreSQL gives sums of bigints as text.
       return { unfinished: Number(row.unfinished), bytes: Number(row.bytes ?? 0) };
+    },
+    async byKey(accountId, key) {
+      const row = await db
+        .selectFrom('tasks')
+        .select(['id', 'request_hash'])
+        .where('account_id', '=', accountId)
+        .where('idempotency_key', '=', key)
+        .executeTakeFirst();
+      return row && { id: row.id, requestHash: row.request_hash ?? '' };
     },
     async get(id) {
       const row = await db.selectFrom('tasks').select(COLUMNS).where('id', '=', id).executeTakeFirst();

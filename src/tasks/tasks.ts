@@ -1,9 +1,9 @@
-import { randomInt } from 'node:crypto';
 import { IsolambdaError } from '../errors/error.ts';
 import type { Invoke } from '../invoke/types.ts';
 import type { Registry } from '../registry/types.ts';
 import type { Store } from '../store/store.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { createTask } from './creation.ts';
 import { Executor } from './executor.ts';
 import type { TaskMetrics } from './metrics.ts';
 import { rests, Scheduler } from './scheduler.ts';
@@ -30,8 +30,6 @@ export interface TasksOptions {
   readonly places: number;
 }
 
-/** Ids are numbers, as the contract has them, of which nobody can tell how many tasks others have. */
-const MAX_ID = 2 ** 48 - 1;
 const RESULTS_PAGE = 100;
 const SWEEP_MS = 60_000;
 const SWEPT_AT_ONCE = 100;
@@ -110,34 +108,11 @@ export function createTasks(options: TasksOptions): Tasks {
   }
 
   return {
-    async create({ accountId, lambdaId, description, content, policy }) {
-      const limits = registry.limits(accountId);
-      const bytes = Buffer.byteLength(content);
-      if (bytes > limits.task_content_bytes)
-        throw new IsolambdaError(
-          'request_too_large',
-          `the content has ${bytes} bytes; allowed are ${limits.task_content_bytes} (task_content_bytes)`,
-        );
-      const taskId = await store.transaction(async (tx) => {
-        const held = await tx.tasks.held(accountId);
-        if (held.unfinished >= limits.tasks)
-          throw new IsolambdaError(
-            'quota_exceeded',
-            `${held.unfinished} tasks of the account have not ended; its limit is ${limits.tasks} (tasks)`,
-          );
-        if (held.bytes + bytes > limits.tasks_bytes)
-          throw new IsolambdaError(
-            'quota_exceeded',
-            `the account's tasks hold ${held.bytes} bytes; its limit is ${limits.tasks_bytes} (tasks_bytes): delete some that have ended`,
-          );
-        const task = { accountId, lambdaId, description, content, policy, createdAt: now() };
-        for (;;) {
-          const id = randomInt(1, MAX_ID);
-          if (await tx.tasks.insert({ id, ...task })) return id;
-        }
-      });
-      scheduler.wake(accountId);
-      return taskId;
+    async create(request, mayCreate) {
+      const createdAt = now();
+      const created = await createTask({ store, registry, createdAt }, request, mayCreate);
+      scheduler.wake(request.accountId);
+      return created;
     },
     get: (taskId) => store.tasks.get(taskId),
     content: (taskId) => store.tasks.content(taskId),

@@ -29,12 +29,23 @@ export interface TaskRequest {
   /** JSON. */
   readonly content: string;
   readonly policy: TaskPolicy;
+  /** A request that comes again with it gets the task that is there. */
+  readonly idempotencyKey?: string | undefined;
+}
+
+export interface TaskCreated {
+  readonly taskId: number;
+  /** It was there already. */
+  readonly replayed: boolean;
 }
 
 /** Work of lambdas of type `tasks`, from its acknowledgement to its result. */
 export interface Tasks {
-  /** Once it resolves, with the task's id, the task goes on whatever happens to this host. Errors: `quota_exceeded`. */
-  create(request: TaskRequest): Promise<number>;
+  /**
+   * Once it resolves, the task goes on whatever happens to this host. `mayCreate` throws where there may be no new one. Errors:
+   * `quota_exceeded`, `request_too_large`; `conflict` where another request had the same key.
+   */
+  create(request: TaskRequest, mayCreate: () => void): Promise<TaskCreated>;
   get(taskId: number): Promise<TaskRecord | undefined>;
   /** JSON. */
   content(taskId: number): Promise<string | undefined>;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { deploy, type TestAccount, type TestHost } from '../host.ts';
+import { fixtureArchive } from '../folder-archive.ts';
 import { apiOf, callOn, startHosts, untilFits } from '../hosts.ts';
 import { ownSchema } from '../postgres.ts';
 
@@ -58,6 +59,21 @@ describe('three hosts on one store', { timeout: 120_000 }, () => {
         () => on(index, lambdaId),
         ({ status }) => status === 404,
       );
+  });
+
+  test('one task of one idempotency key, whichever hosts are asked at once', async () => {
+    const { json } = await account.api.createLambda({
+      archive: fixtureArchive('contract/tasks'),
+      parameters: { lambda_type: 'tasks' },
+    });
+    await account.api.waitUntilRunning(json.lambda_id);
+    const content = { lambda_id: json.lambda_id, parts: [] };
+    const apis = hosts.map((host) => apiOf(host, account.token));
+    for (const api of apis) await api.waitUntilRunning(json.lambda_id);
+    const replies = await Promise.all(
+      [...apis, ...apis, ...apis].map((api) => api.createTask({ content }, { idempotencyKey: 'one' })),
+    );
+    assert.equal(new Set(replies.map((reply) => reply.json.task_id)).size, 1);
   });
 
   test('a token that is revoked on one is refused on the others; each operator token works everywhere', async () => {

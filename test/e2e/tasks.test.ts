@@ -161,6 +161,58 @@ describe('a task', () => {
   });
 });
 
+describe('an idempotency key', () => {
+  const keyed = (idempotencyKey: string, value = 3, account: TestAccount = tenant, lambda = lambdaId) =>
+    account.api.createTask(
+      { content: { lambda_id: lambda, parts: [{ do: 'square', value }] } },
+      { idempotencyKey },
+    );
+
+  test('makes one task of a request that comes again, also at once', async () => {
+    const replies = await Promise.all(Array.from({ length: 8 }, () => keyed('order 4711')));
+    const ids = new Set(replies.map(({ json }) => json.task_id));
+    assert.equal(ids.size, 1);
+    const created = replies.filter(({ headers }) => headers.get('idempotent-replayed') === null);
+    assert.equal(created.length, 1);
+    const [taskId] = ids as Set<number>;
+    assert.deepEqual((await resultOf(taskId!)).results[0]?.result, { square: 9 });
+    const again = await keyed('order 4711');
+    assert.deepEqual([again.statusCode, again.json.task_id], [202, taskId]);
+    // The key goes with its task.
+    await tenant.api.deleteTask({ taskId: taskId! });
+    const anew = await keyed('order 4711');
+    assert.equal(anew.headers.get('idempotent-replayed'), null);
+    assert.notEqual(anew.json.task_id, taskId);
+  });
+
+  test('stands for one request alone, and for one account', async () => {
+    await keyed('mine');
+    await assert.rejects(keyed('mine', 4), refusedWith(409, 43043));
+    const other = await host.account();
+    const theirs = await keyed('mine', 3, other, await deployTasks(other));
+    assert.equal(theirs.headers.get('idempotent-replayed'), null);
+  });
+
+  test('finds its task also when there may be no new one', async () => {
+    const account = await host.account();
+    const lambda = await deployTasks(account);
+    const { task_id: taskId } = (await keyed('once', 3, account, lambda)).json;
+    await host.operator.putQuota(account.accountId, { tasks_bytes: 1_024 });
+    await account.api.switchLambda({ lambdaId: lambda, alive: false });
+    assert.equal((await keyed('once', 3, account, lambda)).json.task_id, taskId);
+    await assert.rejects(keyed('twice', 3, account, lambda), refusedWith(409, 43010));
+  });
+
+  test('is a short line of printable characters', async () => {
+    for (const key of ['', 'x'.repeat(256), 'tab\there'])
+      await assert.rejects(
+        keyed(key),
+        (error: unknown) => error instanceof LambdaApiError && error.statusCode === 400,
+      );
+    assert.equal((await keyed('x'.repeat(255))).statusCode, 202);
+  });
+});
+
 describe('cancel', () => {
   test('asks what runs to end, and cancels what waits', async () => {
     const waiting = Array.from({ length: 30 }, () => ({ do: 'square', value: 1 }));
@@ -395,6 +447,8 @@ describe('isolambda task', () => {
     assert.deepEqual([watched.status, watched.results[0]?.result], ['done', { square: 36 }]);
     const id = String(watched.task_id);
     assert.deepEqual(await ok('result', id), watched);
+    const once = ['create', lambdaId, '-d', parts, '--key', 'by hand, once'];
+    assert.deepEqual(await ok(...once), await ok(...once));
     const shown = await cli('status', id);
     assert.match(shown.stdout, /is .*done[^]*24|1\/1[^]*by hand/);
     const listed = await ok<{ items: { task_id: number }[] }>(

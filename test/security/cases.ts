@@ -27,7 +27,7 @@ export const CLASSES = {
   headers: 6,
   amqp: 11,
   accounts: 15,
-  tasks: 12,
+  tasks: 13,
 } as const satisfies Record<string, number>;
 export type ClassName = keyof typeof CLASSES;
 

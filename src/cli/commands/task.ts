@@ -37,6 +37,7 @@ interface CreateOptions extends HostOptions {
   readonly attempts?: number;
   readonly backoff?: number;
   readonly subtaskTimeout?: number;
+  readonly key?: string;
   readonly watch?: boolean;
 }
 
@@ -53,27 +54,32 @@ function createCommand(): Command {
     )
     .option('--backoff <ms>', 'pause before the second; it doubles (default: 1000)', wholeNumber(0, 'ms'))
     .option('--subtask-timeout <ms>', "wall time of a subtask (default: the lambda's)", wholeNumber(10, 'ms'))
+    .option('--key <text>', 'idempotency key: with the same one, the same task is not created twice')
     .option('--watch', 'wait for its end, and print the result');
   withHost(command);
   examples(
     command,
     ['isolambda task create my-lambda -d @content.json'],
     ['isolambda task create my-lambda -d \'{"data": [1, 2]}\' --attempts 3 --watch'],
+    ['isolambda task create my-lambda -d @content.json --key order-4711', 'may be repeated'],
   );
   return command.action(async (lambda: string, options: CreateOptions) => {
-    const { data, description, attempts, backoff, subtaskTimeout } = options;
+    const { data, description, attempts, backoff, subtaskTimeout, key } = options;
     const content = data === undefined ? {} : await jsonObjectArgument(data, '-d');
     await withConnection(options, { account: 'needed' }, async (connection) => {
       const { id } = await findLambda(connection, lambda);
-      const { json } = await connection.api.createTask({
-        content: { ...content, lambda_id: id },
-        ...(description === undefined ? {} : { description }),
-        ...(subtaskTimeout === undefined ? {} : { subtask_timeout_ms: subtaskTimeout }),
-        retry: {
-          ...(attempts === undefined ? {} : { max_attempts: attempts }),
-          ...(backoff === undefined ? {} : { backoff_ms: backoff }),
+      const { json } = await connection.api.createTask(
+        {
+          content: { ...content, lambda_id: id },
+          ...(description === undefined ? {} : { description }),
+          ...(subtaskTimeout === undefined ? {} : { subtask_timeout_ms: subtaskTimeout }),
+          retry: {
+            ...(attempts === undefined ? {} : { max_attempts: attempts }),
+            ...(backoff === undefined ? {} : { backoff_ms: backoff }),
+          },
         },
-      });
+        { idempotencyKey: key },
+      );
       const terminal = terminalOf(options);
       if (options.watch) return printEnd(terminal, connection, json.task_id, Infinity);
       terminal.answer(json, () =>
