@@ -1,5 +1,6 @@
-import { execFile, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Job } from './load.ts';
@@ -10,8 +11,16 @@ import type { Job } from './load.ts';
  */
 export function startBackgroundLoad(job: Job): ChildProcess {
   const worker = fileURLToPath(new URL('load-worker.ts', import.meta.url));
-  const child = execFile(process.execPath, [worker, JSON.stringify(job)], () => {});
-  if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW);
+  // A session of its own: where the kernel groups tasks by session, priority counts between sessions.
+  const child = spawn(process.execPath, [worker, JSON.stringify(job)], { stdio: 'ignore', detached: true });
+  if (child.pid !== undefined) {
+    setPriority(child.pid, constants.priority.PRIORITY_LOW);
+    try {
+      writeFileSync(`/proc/${child.pid}/autogroup`, String(constants.priority.PRIORITY_LOW));
+    } catch {
+      // This kernel does not group them.
+    }
+  }
   return child;
 }
 

@@ -174,7 +174,7 @@ describe('an idempotency key', () => {
     assert.equal(ids.size, 1);
     const created = replies.filter(({ headers }) => headers.get('idempotent-replayed') === null);
     assert.equal(created.length, 1);
-    const [taskId] = ids as Set<number>;
+    const [taskId] = ids;
     assert.deepEqual((await resultOf(taskId!)).results[0]?.result, { square: 9 });
     const again = await keyed('order 4711');
     assert.deepEqual([again.statusCode, again.json.task_id], [202, taskId]);
