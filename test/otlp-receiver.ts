@@ -12,6 +12,10 @@ export interface OtlpSpan {
   readonly name: string;
   readonly kind: number;
   readonly status?: { readonly code?: number; readonly message?: string };
+  readonly attributes?: readonly {
+    readonly key: string;
+    readonly value: { readonly stringValue?: string };
+  }[];
 }
 
 export interface OtlpReceiver {

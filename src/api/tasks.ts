@@ -21,6 +21,7 @@ import {
 } from '../schemas/index.ts';
 import { jsonProblem } from '../schemas/check.ts';
 import type { TaskPolicy, TaskRecord } from '../tasks/types.ts';
+import { formatTraceparent, parseTraceparent } from '../telemetry/trace-context.ts';
 import { actingAccount, requireAccount } from './asker.ts';
 import type { ManagementApiOptions } from './options.ts';
 import { pageRequest, pageView } from './pages.ts';
@@ -113,6 +114,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = async
         maxBackoffMs: retry.max_backoff_ms ?? 60_000,
         subtaskTimeoutMs,
       };
+      const trace = parseTraceparent(request.headers.traceparent);
       const created = await tasks.create(
         {
           accountId,
@@ -121,6 +123,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = async
           content: JSON.stringify(content),
           policy,
           idempotencyKey: request.headers['idempotency-key'],
+          traceparent: trace && formatTraceparent(trace),
         },
         () => checkTasksLambda(accountId, content.lambda_id),
       );

@@ -74,7 +74,7 @@ export function createInvoke({ admission, pool, usage, metrics, tracer }: Invoke
     if ('kind' in permit) return Promise.resolve(end(permit, 0));
     const { head, body, signal, interrupt, runMs } = request;
     const running = runMs === undefined ? head : { ...head, deadlineMs: Date.now() + runMs };
-    const trace = tracer && new RunTrace(tracer, placeOf(request), attributesOf(deployment));
+    const trace = tracer && new RunTrace(tracer, placeOf(request), attributesOf(deployment, head.requestId));
     const invocation = trace
       ? { head: { ...running, traceparent: trace.traceparent }, body, signal, interrupt, trace }
       : { head: running, body, signal, interrupt };
@@ -116,10 +116,11 @@ export function createInvoke({ admission, pool, usage, metrics, tracer }: Invoke
 const placeOf = ({ trace, head }: InvokeRequest): TraceContext | undefined =>
   trace ?? parseTraceparent(head.traceparent);
 
-const attributesOf = ({ accountId, lambdaId, version }: Deployment): Attributes => ({
+const attributesOf = ({ accountId, lambdaId, version }: Deployment, requestId: string): Attributes => ({
   'isolambda.account_id': accountId,
   'isolambda.lambda_id': lambdaId,
   'isolambda.version': version,
+  'isolambda.request_id': requestId,
 });
 
 const NO_BODY = new Uint8Array(0);

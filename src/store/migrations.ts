@@ -9,7 +9,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '001-start': { up: start },
   '002-queues': { up: allowedQueues },
   '003-tasks': { up: tasks },
-  '005-task-keys': { up: taskKeys },
+  '005-task-requests': { up: taskRequests },
 };
 
 /** Of a store that several hosts share; their names sort among the others. */
@@ -221,10 +221,11 @@ async function tasks(db: Kysely<never>): Promise<void> {
     .execute();
 }
 
-/** By which a request for a task that comes again is known; gone with the task. */
-async function taskKeys({ schema }: Kysely<never>): Promise<void> {
+/** By which a request for a task that comes again is known, and the trace that it belongs to; gone with the task. */
+async function taskRequests({ schema }: Kysely<never>): Promise<void> {
   await schema.alterTable('tasks').addColumn('idempotency_key', 'text').execute();
   await schema.alterTable('tasks').addColumn('request_hash', 'text').execute();
+  await schema.alterTable('tasks').addColumn('traceparent', 'text').execute();
   await schema
     .createIndex('tasks_keys')
     .unique()

@@ -166,6 +166,8 @@ export interface TasksTable {
   idempotency_key: string | null;
   /** SHA-256 of the request, in hexadecimal, where it has a key. */
   request_hash: string | null;
+  /** W3C trace context of the request. */
+  traceparent: string | null;
 }
 
 export interface SubtasksTable {

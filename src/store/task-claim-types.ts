@@ -1,14 +1,20 @@
 /** What a worker claims of a task, and what becomes of it. Times are epoch milliseconds. */
 import type { TaskPolicy, TaskState } from './tasks.ts';
 
+/** How its subtasks are executed. */
+export interface TaskTerms {
+  readonly policy: TaskPolicy;
+  /** W3C trace context of the request that created it. */
+  readonly traceparent: string | null;
+}
+
 /** A task that this worker has to split. */
-export interface SplitClaim {
+export interface SplitClaim extends TaskTerms {
   readonly taskId: number;
   readonly accountId: string;
   readonly lambdaId: string;
   /** JSON. */
   readonly content: string;
-  readonly policy: TaskPolicy;
   readonly worker: string;
   readonly tries: number;
   readonly attempts: number;
@@ -117,7 +123,8 @@ export interface TaskClaimsRepository extends TaskSettlements, TaskOffers {
     key: Pick<SubtaskKey, 'taskId' | 'subtaskId'>,
     now: number,
   ): Promise<SubtaskClaim | undefined>;
-  policies(taskIds: readonly number[]): Promise<{ readonly taskId: number; readonly policy: TaskPolicy }[]>;
+  /** Undefined where there is no such task. */
+  terms(taskId: number): Promise<TaskTerms | undefined>;
   /** Claims of workers that have expired. */
   lostSubtasks(now: number, limit: number): Promise<SubtaskClaim[]>;
   lostSplits(now: number, limit: number): Promise<SplitClaim[]>;

@@ -5,7 +5,7 @@
  */
 import { sql, type Selectable } from 'kysely';
 import { chunks, type Database } from './database.ts';
-import type { SubtasksTable } from './schema.ts';
+import type { SubtasksTable, TasksTable } from './schema.ts';
 import type { SplitClaim, SubtaskClaim, TaskClaimsRepository } from './task-claim-types.ts';
 import { taskOffers } from './task-offers.ts';
 import { taskSettlements } from './task-settlements.ts';
@@ -29,6 +29,7 @@ const SPLIT_COLUMNS = [
   'lambda_id',
   'content',
   'policy',
+  'traceparent',
   'worker',
   'tries',
   'attempts',
@@ -132,14 +133,13 @@ export function taskClaimsRepository(db: Database): TaskClaimsRepository {
         .executeTakeFirst();
       return row && subtaskClaim(row);
     },
-    async policies(taskIds) {
-      const found: { taskId: number; policy: TaskPolicy }[] = [];
-      for (const some of chunks(taskIds)) {
-        const rows = await db.selectFrom('tasks').select(['id', 'policy']).where('id', 'in', some).execute();
-        for (const { id, policy } of rows)
-          found.push({ taskId: id, policy: JSON.parse(policy) as TaskPolicy });
-      }
-      return found;
+    async terms(taskId) {
+      const row = await db
+        .selectFrom('tasks')
+        .select(['policy', 'traceparent'])
+        .where('id', '=', taskId)
+        .executeTakeFirst();
+      return row && { policy: JSON.parse(row.policy) as TaskPolicy, traceparent: row.traceparent };
     },
     async lostSubtasks(now, limit) {
       const rows = await db
@@ -184,23 +184,14 @@ const claimed = (worker: string, now: number) => ({
   started_at: sql<number>`coalesce(started_at, ${now})`,
 });
 
-function splitClaim(row: {
-  id: number;
-  account_id: string;
-  lambda_id: string;
-  content: string;
-  policy: string;
-  worker: string | null;
-  tries: number;
-  attempts: number;
-  losses: number;
-}): SplitClaim {
+function splitClaim(row: Pick<Selectable<TasksTable>, (typeof SPLIT_COLUMNS)[number]>): SplitClaim {
   return {
     taskId: row.id,
     accountId: row.account_id,
     lambdaId: row.lambda_id,
     content: row.content,
     policy: JSON.parse(row.policy) as TaskPolicy,
+    traceparent: row.traceparent,
     worker: row.worker ?? '',
     tries: row.tries,
     attempts: row.attempts,

@@ -81,6 +81,7 @@ export interface NewTask {
   readonly policy: TaskPolicy;
   readonly createdAt: number;
   readonly key?: TaskKey | undefined;
+  readonly traceparent?: string | undefined;
 }
 
 /** By which a request that comes again is known. */
@@ -172,6 +173,7 @@ export function tasksRepository(db: Database): TasksRepository {
           ended_at: null,
           idempotency_key: task.key?.key ?? null,
           request_hash: task.key?.requestHash ?? null,
+          traceparent: task.traceparent ?? null,
         })
         .onConflict((conflict) => conflict.column('id').doNothing())
         .executeTakeFirst();

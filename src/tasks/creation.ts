@@ -22,7 +22,7 @@ export function createTask(
   request: TaskRequest,
   mayCreate: () => void,
 ): Promise<TaskCreated> {
-  const { accountId, lambdaId, description, content, policy } = request;
+  const { accountId, lambdaId, description, content, policy, traceparent } = request;
   const key = keyOf(request);
   return store.transaction(async (tx) => {
     // Until the end of the transaction nobody else adds to the account's tasks: two requests with one key make one.
@@ -37,7 +37,7 @@ export function createTask(
     }
     mayCreate();
     checkLimits(registry.limits(accountId), held, content);
-    const task = { accountId, lambdaId, description, content, policy, createdAt, key };
+    const task = { accountId, lambdaId, description, content, policy, createdAt, key, traceparent };
     for (;;) {
       const taskId = randomInt(1, MAX_ID);
       if (await tx.tasks.insert({ id: taskId, ...task })) return { taskId, replayed: false };

@@ -7,6 +7,7 @@ import type {
   SubtaskClaim,
   SubtaskEnd,
   TaskEnded,
+  TaskTerms,
 } from '../store/task-claim-types.ts';
 import type { Store } from '../store/store.ts';
 import type { TaskPolicy, TaskState } from '../store/tasks.ts';
@@ -24,7 +25,7 @@ const LOSS_PAUSE_MS = 250;
 const LOSS_PAUSE_MAX_MS = 30_000;
 /** A lambda that this host doesn't know yet may have been deployed on another. */
 const UNKNOWN_PAUSE_MS = 500;
-const POLICIES_KEPT = 10_000;
+const TERMS_KEPT = 10_000;
 
 export interface ExecutorOptions {
   readonly store: Store;
@@ -64,7 +65,7 @@ export class Executor {
   readonly #settler: Settler;
   readonly #running = new Set<Running>();
   readonly #places = new Map<string, number>();
-  readonly #policies = new Map<number, TaskPolicy>();
+  readonly #terms = new Map<number, TaskTerms>();
   #idle: (() => void)[] = [];
 
   constructor(options: ExecutorOptions) {
@@ -119,7 +120,7 @@ export class Executor {
     const { store, metrics, now, log } = this.#options;
     const running = this.#enter(claim, undefined);
     try {
-      const verdict = await this.#invoke(running, claim, claim.policy);
+      const verdict = await this.#invoke(running, claim, claim);
       const judged: Judged<SplitEnd> =
         verdict.kind === 'reply'
           ? await this.#splitEnd(claim, verdict.body)
@@ -146,12 +147,14 @@ export class Executor {
     const running = this.#enter(claim, claim.subtaskId);
     const startedMs = performance.now();
     try {
-      const policy = await this.#policyOf(claim.taskId);
+      const terms = await this.#termsOf(claim.taskId);
       // The task was deleted meanwhile.
-      if (policy === undefined) return;
-      const verdict = await this.#invoke(running, claim, policy);
+      if (terms === undefined) return;
+      const verdict = await this.#invoke(running, claim, terms);
       const { end, attempts, losses } =
-        verdict.kind === 'reply' ? this.#resultEnd(claim, verdict.body) : this.#endOf(verdict, claim, policy);
+        verdict.kind === 'reply'
+          ? this.#resultEnd(claim, verdict.body)
+          : this.#endOf(verdict, claim, terms.policy);
       const settled = await this.#settler.settle({ claim, end, attempts, losses });
       if (settled === 'again' && end.kind === 'again') this.#options.onAgain(claim, end.runAt);
       metrics.subtask(settled, performance.now() - startedMs);
@@ -227,7 +230,7 @@ export class Executor {
   async #invoke(
     { interrupt, cutOff, subtaskId }: Running,
     claim: SplitClaim | SubtaskClaim,
-    policy: TaskPolicy,
+    { policy, traceparent }: TaskTerms,
   ): Promise<Verdict> {
     const { registry, invoke, store } = this.#options;
     const { taskId, lambdaId, content, attempts } = claim;
@@ -249,6 +252,7 @@ export class Executor {
         taskId,
         ...(subtaskId === undefined ? {} : { subtaskId }),
         attempt: attempts + 1,
+        ...(traceparent === null ? {} : { traceparent }),
       },
     });
     // What it throws when it is asked to end is no error of its own.
@@ -324,18 +328,18 @@ export class Executor {
     return { end: { kind: 'failed', error: errorText({ kind: 'runner_lost', detail }) }, attempts, losses };
   }
 
-  async #policyOf(taskId: number): Promise<TaskPolicy | undefined> {
-    const known = this.#policies.get(taskId);
+  async #termsOf(taskId: number): Promise<TaskTerms | undefined> {
+    const known = this.#terms.get(taskId);
     if (known !== undefined) return known;
-    const [found] = await this.#options.store.taskClaims.policies([taskId]);
+    const found = await this.#options.store.taskClaims.terms(taskId);
     if (found === undefined) return undefined;
-    if (this.#policies.size >= POLICIES_KEPT) this.#policies.clear();
-    this.#policies.set(taskId, found.policy);
-    return found.policy;
+    if (this.#terms.size >= TERMS_KEPT) this.#terms.clear();
+    this.#terms.set(taskId, found);
+    return found;
   }
 
   #ended({ taskId, state }: TaskEnded): void {
-    this.#policies.delete(taskId);
+    this.#terms.delete(taskId);
     this.#options.metrics.task(state);
   }
 }

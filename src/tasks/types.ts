@@ -31,6 +31,8 @@ export interface TaskRequest {
   readonly policy: TaskPolicy;
   /** A request that comes again with it gets the task that is there. */
   readonly idempotencyKey?: string | undefined;
+  /** W3C trace context of who creates it: its executions belong to that trace. */
+  readonly traceparent?: string | undefined;
 }
 
 export interface TaskCreated {

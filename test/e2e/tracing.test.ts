@@ -145,6 +145,42 @@ test('a message: consumer, isolate and producer are one tree, below the header t
   assert.equal(named(traceId, 'reply').parentSpanId, named(traceId, 'process').spanId);
 });
 
+test('a task: its split and its subtasks belong to the trace of the request that created it', async () => {
+  const lambdaId = await deploy(
+    tenant.api,
+    `import { BaseLambdaTask } from 'lambda-tools/tasks';
+export class LambdaTask extends BaseLambdaTask {
+  async splitTasksContent() { return [{}, {}]; }
+  async executeSubtask() { return {}; }
+}`,
+    { lambda_type: 'tasks' },
+  );
+  const traceId = newTraceId();
+  const reply = await fetch(`${host.origin}/1/tasks/lambda`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${tenant.token}`,
+      'content-type': 'application/json',
+      traceparent: `00-${traceId}-${CALLER}-01`,
+    },
+    body: JSON.stringify({ content: { lambda_id: lambdaId } }),
+  });
+  const { task_id: taskId } = (await reply.json()) as { task_id: number };
+  await tenant.api.waitForTask(taskId, { timeoutMs: 30_000 });
+  const executions = () => spansOf(traceId).filter(({ name }) => name === 'invoke');
+  await until('its executions are there', () => executions().length === 3);
+  assertOneTree(traceId);
+  assert.deepEqual(
+    executions()
+      .map(
+        ({ attributes = [] }) =>
+          attributes.find(({ key }) => key === 'isolambda.request_id')?.value.stringValue,
+      )
+      .sort(),
+    [`task-${taskId}-1`, `task-${taskId}-2`, `task-${taskId}-split`],
+  );
+});
+
 test('a host without a receiver makes no traces, and leaves what a lambda sends as it is', async (t) => {
   const quiet = await startTestHost();
   t.after(() => quiet.stop());
