@@ -160,7 +160,7 @@ export class Account {
   #failStart(instance: Instance, error: unknown): void {
     let why: Failure;
     if (error instanceof NoRunnerError) {
-      why = failure('runner_lost', error.message, { retryAfterMs: error.retryAfterMs });
+      why = failure(error.kind, error.message, { retryAfterMs: error.retryAfterMs });
     } else {
       this.#parts.log.error({ err: error, isolate: instance.key }, 'an isolate could not be started');
       why = failure('internal', 'the isolate could not be started');

@@ -30,11 +30,17 @@ export interface SparesParts {
 export class NoRunnerError extends Error {
   override readonly name = 'NoRunnerError';
   readonly retryAfterMs: number;
-  constructor(message: string, retryAfterMs: number) {
+  /** What the call ends as that waited for the runner. */
+  readonly kind: 'runner_lost' | 'draining';
+
+  constructor(message: string, retryAfterMs: number, kind: NoRunnerError['kind'] = 'runner_lost') {
     super(message);
     this.retryAfterMs = retryAfterMs;
+    this.kind = kind;
   }
 }
+
+const shuttingDown = (): NoRunnerError => new NoRunnerError('the host is shutting down', 1000, 'draining');
 
 interface Waiter {
   readonly resolve: (runner: RunnerProcess) => void;
@@ -78,7 +84,7 @@ export class Spares {
 
   /** A runner for an account, which it keeps for good: a ready one, or the next that boots. Rejects with NoRunnerError. */
   take(): Promise<RunnerProcess> {
-    if (this.#closed) return Promise.reject(new NoRunnerError('the host is shutting down', 1000));
+    if (this.#closed) return Promise.reject(shuttingDown());
     const spare = this.#ready.shift();
     if (spare) {
       // A boot that led to a runner in use was a good one; one that only said "ready" may still die at once.
@@ -153,8 +159,7 @@ export class Spares {
     this.#closed = true;
     this.#retry?.();
     this.#retry = undefined;
-    for (const waiter of this.#waiters.splice(0))
-      waiter.reject(new NoRunnerError('the host is shutting down', 1000));
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(shuttingDown());
     const all = [...this.#ready.splice(0), ...this.#booting];
     for (const runner of all) runner.kill('closed', 'the host is shutting down');
     await Promise.all(all.map((runner) => runner.exited));

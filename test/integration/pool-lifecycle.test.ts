@@ -371,6 +371,13 @@ describe('the end', () => {
     assert.equal((await held).kind, 'draining');
   });
 
+  it('tells those who still wait for a runner that the host stops', async (t) => {
+    const p = await testPool(t, { config: { spareRunners: 0 } });
+    const waiting = p.run(deployment(), { do: 'reply' });
+    await p.pool.close(0);
+    assert.equal((await waiting).kind, 'draining');
+  });
+
   it('of a pool that never started is no work', async () => {
     const pool = createPool(poolParts());
     assert.equal(pool.jail.kind, 'none');
