@@ -69,6 +69,8 @@ export const FromGuest = {
   wantRandom: 9,
   /** id: invocation; body: JSON text. A reply with status 200 and no header but its content type, as most are. */
   json: 10,
+  /** id: invocation; body: bytes, or a text of the same bytes. The same of a reply of bytes: `application/octet-stream`. */
+  bytes: 11,
 } as const;
 
 /** A failure as the guest tells it: the stack still has the bundle's positions. */

@@ -14,6 +14,7 @@ export const ObjectKeys = Object.keys;
 export const ObjectHasOwn = Object.hasOwn;
 export const ObjectDefineProperty = Object.defineProperty;
 export const ReflectApply = Reflect.apply;
+export const StringFromCharCode = String.fromCharCode;
 export const PlainError = Error;
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;

@@ -24,6 +24,8 @@ import type { Watched } from './watchdog.ts';
 
 /** What others in the isolate are told to do when one broke a limit: a fresh isolate is there within this time. */
 const RETRY_AFTER_MS = 1_000;
+const BYTES_REPLY_HEAD =
+  '{"kind":"reply","status":200,"headers":["content-type","application/octet-stream"]}';
 const JSON_REPLY_HEAD = '{"kind":"reply","status":200,"headers":["content-type","application/json"]}';
 /** A disposed isolate that still runs after this time is inside a native call: only the process can end it. */
 const DISPOSE_MS = 500;
@@ -276,6 +278,8 @@ export class GuestIsolate implements Watched {
     switch (type) {
       case FromGuest.json:
         return this.#replied(id, JSON_REPLY_HEAD, body);
+      case FromGuest.bytes:
+        return this.#replied(id, BYTES_REPLY_HEAD, body);
       case FromGuest.reply:
         return this.#replied(id, head, body);
       case FromGuest.failure:

@@ -115,6 +115,31 @@ test('what JSON cannot hold is told by its place', async (t) => {
   assert.match(await detail('proxy'), /trap/);
 });
 
+test('replies of bytes are the same bytes: whether they could be text, of any length, and of a view', async (t) => {
+  const runner = await startRunner(t);
+  const isolate = await runner.load(`
+    exports.main = async ({ json: { length, from, step } }) => {
+      const bytes = new Uint8Array(length + 5).subarray(3, 3 + length);
+      for (let i = 0; i < length; i++) bytes[i] = from + ((i * step) & 0x7f);
+      return bytes;
+    };`);
+  for (const length of [0, 1, 7, 8, 9, 64, 1_023, 1_024, 1_025, 9_000])
+    for (const [from, step] of [
+      [0, 1],
+      [0x7f, 0],
+      [0x80, 0],
+      [0x41, 1],
+    ]) {
+      const reply = await runner.invoke(isolate, { body: JSON.stringify({ length, from, step }) });
+      const expected = Buffer.from(Array.from({ length }, (_, i) => from! + ((i * step!) & 0x7f)));
+      assert.deepEqual(
+        [reply.status, reply.headers['content-type'], reply.body],
+        [200, 'application/octet-stream', expected],
+        `${length} bytes from ${from}`,
+      );
+    }
+});
+
 test('replies beyond reply_bytes, and headers that HTTP does not allow, are refused', async (t) => {
   const runner = await startRunner(t);
   const isolate = await runner.load(

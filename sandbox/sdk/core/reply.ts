@@ -12,9 +12,9 @@ export interface WireReply {
   readonly body: string | Uint8Array;
 }
 
-/** Shared by all plain JSON replies, so that its text is made once. */
+/** Shared by all plain replies, so that their text is made once. */
 export const JSON_HEADERS: readonly string[] = ['content-type', 'application/json'];
-const BYTES_HEADERS: readonly string[] = ['content-type', 'application/octet-stream'];
+export const BYTES_HEADERS: readonly string[] = ['content-type', 'application/octet-stream'];
 const NO_HEADERS: readonly string[] = [];
 
 /** What a handler returned, as a reply. Throws ReplyRefused for what can't be one. */
