@@ -1,6 +1,7 @@
 import { FromGuest } from '../bridge/wire.ts';
 import type { Outbox } from './outbox.ts';
-import { copyInto, arrayLength, JsonParse, JsonStringify, PlainError, Uint8 } from './primordials.ts';
+import { ownBody } from './own-body.ts';
+import { JsonParse, JsonStringify, PlainError } from './primordials.ts';
 
 export interface BridgeRequest {
   readonly bridge: 'fetch' | 'service';
@@ -94,7 +95,7 @@ export function createBridgeCalls(
           owner: request.invocation,
           // Made now, because what is wrong with the tenant's values must reject this call and touch nothing else.
           head: headOf(request),
-          body: bodyOf(request.body),
+          body: ownBody(request.body ?? ''),
           resolve,
           reject,
           sent: false,
@@ -172,15 +173,4 @@ function headOf(request: BridgeRequest): string {
     (request.redirect === undefined ? '' : `,"redirect":${JsonStringify(request.redirect)}`) +
     '}'
   );
-}
-
-const bodyOf = (body: string | Uint8Array | undefined): string | Uint8Array =>
-  body === undefined ? '' : typeof body === 'string' ? body : copyOf(body);
-
-/** Bytes of their own: a view would take the whole buffer behind it across. */
-export function copyOf(bytes: Uint8Array): Uint8Array {
-  const length = arrayLength(bytes);
-  const copy = new Uint8(length);
-  if (length > 0) copyInto(copy, bytes);
-  return copy;
 }

@@ -1,13 +1,12 @@
 import { FromGuest } from '../bridge/wire.ts';
 import { utf8Length } from '../sdk/core/bytes.ts';
-import { isPlainBytes, isPlainJson, type Lambda, type RequestHead } from '../sdk/core/lambda.ts';
+import type { Lambda, RequestHead } from '../sdk/core/lambda.ts';
 import type { LambdaFailure, LambdaResult } from '../sdk/core/outcome.ts';
 import type { LambdaAbortController, Platform } from '../sdk/core/platform.ts';
-import type { WireReply } from '../sdk/core/reply.ts';
-import { asciiText } from './ascii.ts';
-import { copyOf } from './bridge-calls.ts';
+import { isPlainBytes, isPlainJson, type WireReply } from '../sdk/core/reply.ts';
 import { requestHead } from './head.ts';
 import type { Outbox } from './outbox.ts';
+import { ownBody } from './own-body.ts';
 import { arrayLength, createTable, JsonStringify, ObjectHasOwn } from './primordials.ts';
 
 export interface Invocations {
@@ -71,7 +70,7 @@ export function createInvocations(
       outbox.add(FromGuest.failure, id, failureText(failure, head.requestId));
       return;
     }
-    const body = typeof reply.body === 'string' ? reply.body : bodyOf(reply.body);
+    const body = ownBody(reply.body);
     if (isPlainJson(reply)) outbox.add(FromGuest.json, id, '', body);
     else if (isPlainBytes(reply)) outbox.add(FromGuest.bytes, id, '', body);
     else outbox.add(FromGuest.reply, id, replyHead(reply), body);
@@ -89,12 +88,6 @@ export function createInvocations(
     },
     requestId: (id) => inFlight.get(id)?.head.requestId,
   };
-}
-
-/** A copy first: what is looked at below can't be changed meanwhile. */
-function bodyOf(bytes: Uint8Array): string | Uint8Array {
-  const copy = copyOf(bytes);
-  return asciiText(copy, arrayLength(copy)) ?? copy;
 }
 
 /** By its own property: a tenant may have given Object.prototype one of that name. */

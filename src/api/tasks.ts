@@ -115,7 +115,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = async
         subtaskTimeoutMs,
       };
       const trace = parseTraceparent(request.headers.traceparent);
-      const created = await tasks.create(
+      const { taskId, replayed } = await tasks.create(
         {
           accountId,
           lambdaId: content.lambda_id.toLowerCase(),
@@ -127,7 +127,6 @@ export const taskRoutes: FastifyPluginAsyncTypebox<ManagementApiOptions> = async
         },
         () => checkTasksLambda(accountId, content.lambda_id),
       );
-      const { taskId, replayed } = created;
       if (replayed) reply.header('idempotent-replayed', 'true');
       return reply.code(202).header('location', `/1/tasks/${taskId}`).send({ task_id: taskId });
     },

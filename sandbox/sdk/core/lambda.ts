@@ -7,7 +7,7 @@ import { failureOf, failureStatus, type LambdaFailure, type LambdaResult } from 
 import { parameterTaker, type TakesParameters } from './parameters.ts';
 import type { Platform } from './platform.ts';
 import { count, countedRequests, routeCounts, type RouteCounts } from './request-counts.ts';
-import { BYTES_HEADERS, encodeJson, encodeReply, JSON_HEADERS, type WireReply } from './reply.ts';
+import { encodeJson, encodeReply, JSON_HEADERS, type WireReply } from './reply.ts';
 import {
   HandlersLambdaRequest,
   LambdaRequest,
@@ -369,11 +369,3 @@ function routeOf(Handler: new (request: LambdaRequest) => LambdaUserHandler): st
 }
 
 const NO_REQUEST = Object.freeze(Object.create(LambdaRequest.prototype)) as LambdaRequest;
-
-/** Plain JSON replies share one list of headers; the sandbox makes its text once. */
-export const isPlainJson = (reply: WireReply): boolean =>
-  reply.status === 200 && reply.headers === JSON_HEADERS;
-/** As do plain replies of bytes. */
-export const isPlainBytes = (reply: WireReply): boolean =>
-  reply.status === 200 && reply.headers === BYTES_HEADERS;
-export { encodeJson };

@@ -14,8 +14,14 @@ export interface WireReply {
 
 /** Shared by all plain replies, so that their text is made once. */
 export const JSON_HEADERS: readonly string[] = ['content-type', 'application/json'];
-export const BYTES_HEADERS: readonly string[] = ['content-type', 'application/octet-stream'];
+const BYTES_HEADERS: readonly string[] = ['content-type', 'application/octet-stream'];
 const NO_HEADERS: readonly string[] = [];
+
+/** Plain replies share one list of headers: the sandbox makes its text once. */
+export const isPlainJson = (reply: WireReply): boolean =>
+  reply.status === 200 && reply.headers === JSON_HEADERS;
+export const isPlainBytes = (reply: WireReply): boolean =>
+  reply.status === 200 && reply.headers === BYTES_HEADERS;
 
 /** What a handler returned, as a reply. Throws ReplyRefused for what can't be one. */
 export function encodeReply(value: unknown, platform: Platform): WireReply | Promise<WireReply> {

@@ -31,16 +31,14 @@ export interface RpcContext {
   getRemainingTimeInMillis(): number;
 }
 
-const BYTES_TYPE = 'application/octet-stream';
-
 /**
  * The event of a message: `application/octet-stream` is bytes, `application/json` is JSON (broken JSON is the sender's
  * error), anything else is JSON if it parses, else bytes. Parameters of the content type are understood.
  */
 export function decodeEvent(contentType: string, body: string | Uint8Array): unknown {
-  const type = contentType === BYTES_TYPE ? BYTES_TYPE : contentType.split(';', 1)[0]!.trim().toLowerCase();
+  const type = contentType.split(';', 1)[0]!.trim().toLowerCase();
   const bytes = (): Uint8Array => (typeof body === 'string' ? encodeUtf8(body) : body);
-  if (type === BYTES_TYPE) return bytes();
+  if (type === 'application/octet-stream') return bytes();
   const text = typeof body === 'string' ? body : decodeUtf8(body);
   const plain = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
   if (type === 'application/json') return parseJson(plain, body);
