@@ -1,7 +1,8 @@
 import type { Ivm } from './addon.ts';
 import type { Connection } from './connection.ts';
 import type { Deadlines } from './deadlines.ts';
-import type { Flight, GuestIsolate } from './isolate.ts';
+import type { Flight } from './flights.ts';
+import type { GuestIsolate } from './isolate.ts';
 import type { Nursery } from './nursery.ts';
 import type { Suspects } from './suspects.ts';
 import type { Watchdog } from './watchdog.ts';

@@ -3,27 +3,25 @@ import { FrameType } from '../../src/protocol/frame.ts';
 import type { IsolateGone, Load, Unload } from '../../src/protocol/messages.ts';
 import { failure, type Failure } from '../../src/protocol/outcome.ts';
 import { FromGuest, SHARED_SLOTS, ToGuest, type Body } from '../bridge/wire.ts';
-import { acceptFailure, type AcceptedFailure } from '../bridge/failure.ts';
+import { acceptFailure } from '../bridge/failure.ts';
 import { acceptBridgeCall, isOfUnknownOwner } from '../bridge/call.ts';
-import { acceptReply } from '../bridge/reply.ts';
 import { freshBytes } from '../bridge/random.ts';
 import { acceptWakeDelay } from '../bridge/timer.ts';
-import { bootGuest, type BootedGuest } from './boot.ts';
+import { bootGuest } from './boot.ts';
+import type { RunnerContext } from './context.ts';
 import { runningNow } from './culprit.ts';
+import { Entries } from './entries.ts';
+import { Flights, type Flight } from './flights.ts';
 import type { FreshIsolate } from './fresh-isolate.ts';
 import { HeapGauge } from './heap-gauge.ts';
-import { Intake, textOrBytes, type Item } from './intake.ts';
+import { textOrBytes, type Item } from './intake.ts';
 import { IsolateLog } from './isolate-log.ts';
-import { Meter, type Metered } from './meter.ts';
+import { Meter } from './meter.ts';
 import { eachPosted } from './posted.ts';
 import { startProfile, type Profile } from './profile.ts';
 import { Stacks } from './stacks.ts';
-import type { RunnerContext } from './context.ts';
-import type { Timed } from './deadlines.ts';
 import type { Watched } from './watchdog.ts';
 
-/** What others in the isolate are told to do when one broke a limit: a fresh isolate is there within this time. */
-const RETRY_AFTER_MS = 1_000;
 const BYTES_REPLY_HEAD =
   '{"kind":"reply","status":200,"headers":["content-type","application/octet-stream"]}';
 const JSON_REPLY_HEAD = '{"kind":"reply","status":200,"headers":["content-type","application/json"]}';
@@ -32,22 +30,16 @@ const DISPOSE_MS = 500;
 
 type State = 'loading' | 'running' | 'draining' | 'stopping' | 'gone';
 
-/** An invocation between its frame's arrival and its result. */
-export interface Flight extends Metered, Timed {
-  readonly isolate: GuestIsolate;
-  entered: boolean;
-}
-
-/** One isolate: loads a lambda, takes invocations in batches, and goes when told to or when a limit is broken. */
+/** One isolate: loads a lambda, takes invocations, and goes when told to or when a limit is broken. */
 export class GuestIsolate implements Watched {
   readonly id: number;
-  readonly flights = new Map<number, Flight>();
+  readonly flights: Flights;
   readonly #context: RunnerContext;
   readonly #load: Load;
   readonly #startedAt: number;
   readonly #marker: Int32Array;
   readonly #memory: SharedArrayBuffer;
-  readonly #intake: Intake;
+  readonly #entries: Entries;
   readonly #stacks: Stacks;
   readonly #fresh: FreshIsolate;
   readonly #isolate: IsolatedVm.Isolate;
@@ -55,16 +47,11 @@ export class GuestIsolate implements Watched {
   readonly #heap: HeapGauge;
   readonly #log: IsolateLog;
   #state: State = 'loading';
-  #deliver: BootedGuest['deliver'] | undefined;
-  #entered = false;
-  #ended: (() => void) | undefined;
   #startTimer: NodeJS.Timeout | undefined;
   #wakeTimer: NodeJS.Timeout | undefined;
   #stopTimer: NodeJS.Timeout | undefined;
   #unload: Unload | undefined;
   #profile: Profile | undefined;
-  /** What came while the lambda was starting: its timers enter meanwhile, its invocations must not. */
-  #early: Item[] = [];
 
   constructor(context: RunnerContext, id: number, load: Load, map: Buffer, startedAt: number) {
     this.id = id;
@@ -74,7 +61,6 @@ export class GuestIsolate implements Watched {
     this.#stacks = new Stacks(map);
     this.#memory = new SharedArrayBuffer(SHARED_SLOTS * Int32Array.BYTES_PER_ELEMENT);
     this.#marker = new Int32Array(this.#memory);
-    this.#intake = new Intake(load.limits.cpu_ms, context.suspects.has(load.lambdaId));
     this.#fresh = context.nursery.take(load.limits.memory_mb, load.profile);
     this.#fresh.onCatastrophe = (message) => this.#catastrophe(message);
     this.#isolate = this.#fresh.isolate;
@@ -86,18 +72,33 @@ export class GuestIsolate implements Watched {
       connection: context.connection,
       onWaiting: () => context.logWaiting(this),
     });
+    this.flights = new Flights({
+      isolate: this,
+      load,
+      log: this.#log,
+      connection: context.connection,
+      bill: (flight) => this.#meter.leave(flight),
+      onNone: () => this.#answeredAll(),
+    });
     this.#meter = new Meter({
       cpuTime: () => this.#isolate.cpuTime,
       processUs,
       now: context.now,
       marker: this.#marker,
-      flights: this.flights,
+      flights: this.flights.byId,
       limitMs: load.limits.cpu_ms,
+    });
+    this.#entries = new Entries({
+      cpuLimitMs: load.limits.cpu_ms,
+      single: context.suspects.has(load.lambdaId),
+      usedUs: () => this.#meter.totalUs,
+      onBegin: (items) => this.#entryBegins(items),
+      onEnd: (error) => this.#entryEnded(error),
     });
   }
 
   get entered(): boolean {
-    return this.#entered;
+    return this.#entries.running;
   }
 
   get cpuLimitMs(): number {
@@ -117,9 +118,8 @@ export class GuestIsolate implements Watched {
         post: (index, text, apart) => this.#posted(index, text, apart),
       });
       if (this.#state !== 'loading') return;
-      this.#deliver = guest.deliver;
-      this.#intake.push({ type: ToGuest.start, id: 0, head: '', body: '' });
-      this.enter();
+      this.#entries.open(guest.deliver);
+      this.#enterWith(ToGuest.start);
     } catch (error) {
       this.#loadFailed(this.#thrown(error));
     }
@@ -127,49 +127,41 @@ export class GuestIsolate implements Watched {
 
   /** A frame of the host for this isolate. It enters with `enter`, together with the others of its turn. */
   invoke(id: number, leftMs: number, head: string, body: Buffer): void {
-    const flight: Flight = {
-      isolate: this,
-      id,
-      deadline: this.#context.now() + leftMs,
-      entered: false,
-      cpuUs: 0,
-    };
-    this.flights.set(id, flight);
-    this.#context.deadlines.add(flight.deadline);
-    this.#queue({ type: ToGuest.invoke, id, head, body: textOrBytes(body) });
+    const deadline = this.#context.now() + leftMs;
+    this.flights.begin(id, deadline);
+    this.#context.deadlines.add(deadline);
+    this.#entries.queue({ type: ToGuest.invoke, id, head, body: textOrBytes(body) });
   }
 
   /** Aborts the invocation's signal, and goes on waiting for its result. */
   interrupt(id: number): void {
-    if (!this.flights.has(id) || this.#isGone()) return;
-    this.#queue({ type: ToGuest.cancel, id, head: 'interrupted', body: '' });
+    if (!this.flights.byId.has(id) || this.#isGone()) return;
+    this.#entries.queue({ type: ToGuest.cancel, id, head: 'interrupted', body: '' });
   }
 
   cancel(id: number): void {
-    const flight = this.flights.get(id);
-    if (flight !== undefined) this.#cutOff(flight, 'canceled', 'the caller went away');
+    const flight = this.flights.byId.get(id);
+    if (flight !== undefined) this.#cutOff(flight, failure('canceled', 'the caller went away'));
   }
 
   bridgeReply(id: number, head: string, body: Buffer): void {
-    this.#intake.push({ type: ToGuest.bridgeReply, id, head, body: textOrBytes(body) });
+    this.#entries.push({ type: ToGuest.bridgeReply, id, head, body: textOrBytes(body) });
   }
 
   configure(head: string): void {
-    this.#queue({ type: ToGuest.configure, id: 0, head, body: '' });
-  }
-
-  #queue(item: Item): void {
-    if (this.#state === 'loading') this.#early.push(item);
-    else this.#intake.push(item);
+    this.#entries.queue({ type: ToGuest.configure, id: 0, head, body: '' });
   }
 
   expire(flight: Flight): void {
-    const { limits } = this.#load;
-    this.#cutOff(
-      flight,
-      'timeout',
-      `no reply before the deadline; CPU used: ${ms(flight.cpuUs)} of ${limits.cpu_ms} ms`,
-    );
+    const used = `${(flight.cpuUs / 1_000).toFixed(0)} of ${this.#load.limits.cpu_ms} ms`;
+    this.#cutOff(flight, failure('timeout', `no reply before the deadline; CPU used: ${used}`));
+  }
+
+  /** Ends one invocation from outside: the caller hears at once, the guest's signal aborts. */
+  #cutOff({ id, entered }: Flight, why: Failure): void {
+    this.flights.fail(id, why);
+    if (entered) this.#enterWith(ToGuest.cancel, why.kind, id);
+    else this.#entries.takeBack(id);
   }
 
   unload(unload: Unload): void {
@@ -207,38 +199,30 @@ export class GuestIsolate implements Watched {
     this.#log.flush();
   }
 
-  /** Lets all that waits enter, unless an entry is running; then it enters after that. While it loads, that is what `onStart` asked for. */
+  /** Lets what waits enter. While the lambda starts, that is what `onStart` asked for. */
   enter(): void {
-    const deliver = this.#deliver;
-    if (this.#entered || deliver === undefined || this.#state === 'gone') return;
-    const items = this.#intake.take();
-    if (items.length === 0) return;
-    for (const { type, id } of items) {
-      const flight = type === ToGuest.invoke ? this.flights.get(id) : undefined;
-      if (flight !== undefined) flight.entered = true;
-    }
-    this.#entered = true;
+    this.#entries.enter();
+  }
+
+  #enterWith(type: number, head = '', id = 0): void {
+    this.#entries.push({ type, id, head, body: '' });
+    this.#entries.enter();
+  }
+
+  #entryBegins(items: readonly Item[]): void {
+    for (const { type, id } of items) if (type === ToGuest.invoke) this.flights.entered(id);
     this.#heap.ran();
     this.#meter.beginEntry();
     this.#context.watchdog.wake();
-    const before = this.#meter.totalUs;
-    deliver(items).then(
-      () => this.#entryEnded(items, before, undefined),
-      (error: unknown) => this.#entryEnded(items, before, error ?? new Error('unknown error')),
-    );
   }
 
-  #entryEnded(items: readonly Item[], before: number, error: unknown): void {
-    this.#entered = false;
-    this.#ended?.();
-    if (this.#state === 'gone') return;
+  #entryEnded(error: unknown): boolean {
+    if (this.#isGone()) return false;
     this.check();
     if (error !== undefined) this.#entryThrew(error);
-    if (this.#isGone()) return;
+    if (this.#isGone()) return false;
     if (this.#heap.bytes === 0) this.#refreshHeap();
-    const invoked = items.reduce((count, { type }) => count + (type === ToGuest.invoke ? 1 : 0), 0);
-    if (invoked > 0) this.#intake.learn(invoked, this.#meter.totalUs - before);
-    this.enter();
+    return true;
   }
 
   #isGone(): boolean {
@@ -263,7 +247,7 @@ export class GuestIsolate implements Watched {
     if (this.#isGone()) return;
     const detail = `the isolate held more than it may: memory_mb is ${this.#load.limits.memory_mb}`;
     if (this.#state === 'loading') this.#loadFailed(failure('memory_limit', detail));
-    else this.#lose('memory_limit', detail, runningNow(this.#marker, this.flights.values()));
+    else this.#lose('memory_limit', detail, this.#runningNow());
   }
 
   #posted(index: unknown, text: unknown, apart: unknown): void {
@@ -277,20 +261,20 @@ export class GuestIsolate implements Watched {
   #postedItem(type: number, id: number, head: string, body: Body): void {
     switch (type) {
       case FromGuest.json:
-        return this.#replied(id, JSON_REPLY_HEAD, body);
+        return this.flights.reply(id, JSON_REPLY_HEAD, body);
       case FromGuest.bytes:
-        return this.#replied(id, BYTES_REPLY_HEAD, body);
+        return this.flights.reply(id, BYTES_REPLY_HEAD, body);
       case FromGuest.reply:
-        return this.#replied(id, head, body);
+        return this.flights.reply(id, head, body);
       case FromGuest.failure:
-        return this.#failed(id, acceptFailure(head, this.#stacks));
+        return this.flights.throw(id, acceptFailure(head, this.#stacks));
       case FromGuest.log:
         return this.#log.append(head, id);
       case FromGuest.bridgeCall:
         if (acceptBridgeCall(head, body)) {
           // Outward requests are counted for each invocation, so whose they are is worth more than batches.
           if (this.#state === 'running' && this.flights.size > 0 && isOfUnknownOwner(head))
-            this.#intake.oneByOne();
+            this.#entries.oneByOne();
           this.#context.connection.send(FrameType.bridgeCall, this.id, id >>> 0, 0, head, body);
         }
         return;
@@ -308,7 +292,7 @@ export class GuestIsolate implements Watched {
       case FromGuest.shutDown:
         return this.#stopped(head === '' ? undefined : this.#stacks.mapText(head));
       case FromGuest.wantRandom:
-        this.#intake.push({ type: ToGuest.random, id: 0, head: '', body: freshBytes() });
+        this.#entries.push({ type: ToGuest.random, id: 0, head: '', body: freshBytes() });
         // The entry that asked is still running; this enters after it.
         return this.enter();
       default:
@@ -316,57 +300,16 @@ export class GuestIsolate implements Watched {
     }
   }
 
-  #replied(id: number, head: string, body: Body): void {
-    const refused = acceptReply(head, body, this.#load.limits);
-    if (refused !== undefined) this.#result(id, JSON.stringify(refused), '');
-    else this.#result(id, head, body);
-  }
-
-  #failed(id: number, { failure: failed, stack, requestId }: AcceptedFailure): void {
-    const told = this.#load.debugErrors && stack !== undefined ? { ...failed, stack } : failed;
-    if (failed.kind === 'exception' && this.flights.has(id)) {
-      this.#log.write('error', stack ?? `${failed.type ?? 'Error'}: ${failed.detail}`, requestId);
-    }
-    this.#result(id, JSON.stringify(told), '');
-  }
-
-  /** Each invocation gets one result; what comes after a timeout or a cancel is dropped here. */
-  #result(id: number, head: string, body: Body): void {
-    const flight = this.flights.get(id);
-    if (flight === undefined) return;
-    this.flights.delete(id);
-    this.#log.flush();
-    const aux = Math.min(0xffff_ffff, Math.round(this.#meter.leave(flight)));
-    this.#context.connection.send(FrameType.result, this.id, id, aux, head, body);
-    if (this.#state === 'draining' && this.flights.size === 0) this.#stop();
-  }
-
-  /** Ends one invocation from outside: the caller hears at once, the guest's signal aborts. */
-  #cutOff(flight: Flight, kind: 'timeout' | 'canceled', detail: string): void {
-    const { id, entered } = flight;
-    this.#result(id, JSON.stringify(failure(kind, detail)), '');
-    if (!entered) {
-      this.#intake.remove(id, ToGuest.invoke);
-      this.#early = this.#early.filter((item) => item.id !== id);
-    } else if (this.#state !== 'gone') {
-      this.#intake.push({ type: ToGuest.cancel, id, head: kind, body: '' });
-      this.enter();
-    }
-  }
-
   #wakeIn(delayMs: number): void {
     clearTimeout(this.#wakeTimer);
-    this.#wakeTimer = setTimeout(() => {
-      this.#intake.push({ type: ToGuest.wake, id: 0, head: '', body: '' });
-      this.enter();
-    }, delayMs);
+    this.#wakeTimer = setTimeout(() => this.#enterWith(ToGuest.wake), delayMs);
   }
 
   #started(head: string): void {
     if (this.#state !== 'loading') return;
     clearTimeout(this.#startTimer);
     this.#state = 'running';
-    for (const item of this.#early.splice(0)) this.#intake.push(item);
+    this.#entries.started();
     this.#meter.started();
     this.#log.flush();
     const took = this.#context.now() - this.#startedAt;
@@ -416,14 +359,13 @@ export class GuestIsolate implements Watched {
     this.#state = 'draining';
     if (this.flights.size === 0) return this.#stop();
     this.#stopTimer = setTimeout(
-      () => this.#cutOffAll(`still running after the grace time of ${unload.graceMs} ms`),
+      () => this.flights.failAll(`still running after the grace time of ${unload.graceMs} ms`),
       unload.graceMs,
     );
   }
 
-  #cutOffAll(detail: string): void {
-    const failed = JSON.stringify(failure('draining', detail, { retryAfterMs: RETRY_AFTER_MS }));
-    for (const id of [...this.flights.keys()]) this.#result(id, failed, '');
+  #answeredAll(): void {
+    if (this.#state === 'draining') this.#stop();
   }
 
   #stop(): void {
@@ -435,8 +377,7 @@ export class GuestIsolate implements Watched {
       () => this.#stopped(`onShutdown did not end within shutdown_ms (${shutdown_ms} ms)`),
       shutdown_ms,
     );
-    this.#intake.push({ type: ToGuest.shutdown, id: 0, head: '', body: '' });
-    this.enter();
+    this.#enterWith(ToGuest.shutdown);
   }
 
   #stopped(error: string | undefined): void {
@@ -448,7 +389,7 @@ export class GuestIsolate implements Watched {
     this.#profile = undefined;
     const send = (body: string): void => {
       if (this.#isGone()) return;
-      this.#cutOffAll('the lambda was stopped');
+      this.flights.failAll('the lambda was stopped');
       this.#context.connection.send(FrameType.unloaded, this.id, 0, 0, head, body);
       this.#end();
     };
@@ -458,7 +399,7 @@ export class GuestIsolate implements Watched {
   }
 
   #refreshHeap(): void {
-    if (!this.#entered && this.#state !== 'loading' && !this.#isGone()) this.#heap.refresh();
+    if (!this.entered && this.#state !== 'loading' && !this.#isGone()) this.#heap.refresh();
   }
 
   /** A limit was broken: the culprit is told which, the others that they may try again, and the isolate goes. */
@@ -466,17 +407,7 @@ export class GuestIsolate implements Watched {
     if (this.#isGone()) return;
     const kind = reason === 'memory_limit' ? 'memory_limit' : 'cpu_limit';
     if (culprit === 0) this.#context.suspects.add(this.#load.lambdaId);
-    const others = JSON.stringify(
-      failure('isolate_lost', `another request of this lambda ended its isolate: ${detail}`, {
-        retryAfterMs: RETRY_AFTER_MS,
-      }),
-    );
-    const notEntered: number[] = [];
-    for (const flight of [...this.flights.values()]) {
-      if (!flight.entered) notEntered.push(flight.id);
-      else if (flight.id === culprit) this.#result(flight.id, JSON.stringify(failure(kind, detail)), '');
-      else this.#result(flight.id, others, '');
-    }
+    const notEntered = this.flights.lose(culprit, kind, detail);
     this.#log.write('error', `Isolate ended: ${detail}`);
     this.#log.flush();
     const gone: IsolateGone = { reason, detail, notEntered };
@@ -488,13 +419,13 @@ export class GuestIsolate implements Watched {
   #catastrophe(message: string): void {
     const memory = /memory|heap/i.test(message);
     if (this.#state === 'loading') this.#loadFailed(failure('memory_limit', message));
-    else
-      this.#lose(
-        memory ? 'memory_limit' : 'crash',
-        `V8 gave up: ${message}`,
-        runningNow(this.#marker, this.flights.values()),
-      );
+    else this.#lose(memory ? 'memory_limit' : 'crash', `V8 gave up: ${message}`, this.#runningNow());
     this.#context.die('V8 gave up on an isolate');
+  }
+
+  /** The one invocation that can have been running; 0 where that is not certain. */
+  #runningNow(): number {
+    return runningNow(this.#marker, this.flights.byId.values());
   }
 
   /** Frees everything. An entry that does not end is in a native call that V8 can't break off. */
@@ -502,10 +433,7 @@ export class GuestIsolate implements Watched {
     this.#state = 'gone';
     for (const timer of [this.#startTimer, this.#wakeTimer, this.#stopTimer]) clearTimeout(timer);
     this.#context.forget(this);
-    if (this.#entered) {
-      const stuck = setTimeout(() => this.#context.die('an isolate did not end when disposed'), DISPOSE_MS);
-      this.#ended = () => clearTimeout(stuck);
-    }
+    this.#entries.close(DISPOSE_MS, () => this.#context.die('an isolate did not end when disposed'));
     if (!this.#isolate.isDisposed) this.#isolate.dispose();
   }
 }
@@ -514,5 +442,3 @@ function processUs(): number {
   const { user, system } = process.cpuUsage();
   return user + system;
 }
-
-const ms = (us: number): string => (us / 1_000).toFixed(0);

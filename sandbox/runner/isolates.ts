@@ -2,7 +2,8 @@ import { CANCEL_ASKS, FrameType, type Frame } from '../../src/protocol/frame.ts'
 import type { Load, Pong, Unload } from '../../src/protocol/messages.ts';
 import { failure } from '../../src/protocol/outcome.ts';
 import type { RunnerContext } from './context.ts';
-import { GuestIsolate, type Flight } from './isolate.ts';
+import type { Flight } from './flights.ts';
+import { GuestIsolate } from './isolate.ts';
 
 /** The isolates of this runner, and the frames on their way to them. The host is trusted: its heads are not checked. */
 export class Isolates {
@@ -17,7 +18,7 @@ export class Isolates {
   }
 
   *flights(): Iterable<Flight> {
-    for (const isolate of this.#isolates.values()) yield* isolate.flights.values();
+    for (const isolate of this.#isolates.values()) yield* isolate.flights.byId.values();
   }
 
   forget(isolate: GuestIsolate): void {

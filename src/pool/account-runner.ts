@@ -11,18 +11,24 @@ import type { GuestServices } from '../services/types.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { PoolMetrics } from '../telemetry/part-metrics.ts';
 import { Allowance } from './allowance.ts';
+import { boundsOf, isolateLimitsOf } from './bounds.ts';
 import { serveBridgeCall } from './bridge.ts';
 import { RETRY_AFTER_MS, type Call, type CallCarrier } from './call.ts';
 import type { Clock } from './clock.ts';
 import type { Instance } from './instance.ts';
+import { Pings } from './pings.ts';
 import { believable, ResultReader } from './reply.ts';
-import type { GoneCause, RunnerGone, RunnerOwner, RunnerProcess } from './runner-process.ts';
-import { boundsOf, isolateLimitsOf } from './bounds.ts';
+import { lostWith, Suspicion } from './runner-end.ts';
+import type { RunnerGone, RunnerOwner, RunnerProcess } from './runner-process.ts';
 import type { RetireReason } from './types.ts';
 import type { Watched } from './watch.ts';
 
 /** Added to the runner's own limits on start and end of an isolate, before the host takes the runner for stuck. */
 const PATIENCE_MS = 5000;
+/** JSON around a line of the log may be larger than the line. */
+const LOG_SLACK = 4;
+const LOG_BURST_BYTES = 256 * 1024;
+const MAX_DETAIL_CHARS = 8 * 1024;
 
 export interface AccountRunnerParts {
   readonly services: GuestServices;
@@ -48,17 +54,16 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
   readonly watched: Watched;
   readonly #parts: AccountRunnerParts;
   readonly #instances = new Map<number, Instance>();
-  /** What to do when a pong arrives, by its ping. */
-  readonly #pings = new Map<number, () => void>();
+  readonly #pings = new Pings();
   readonly #results = new ResultReader();
+  readonly #suspicion: Suspicion;
   #lastId = 0;
-  #lastPing = 0;
   #lastIsolate = 0;
-  #lastEnded: { readonly instance: Instance; readonly atMs: number } | undefined;
 
   constructor(process: RunnerProcess, first: Instance['deployment'], parts: AccountRunnerParts) {
     this.process = process;
     this.#parts = parts;
+    this.#suspicion = new Suspicion(parts.clock);
     this.watched = {
       gauge: () => process.gauge,
       residentLimitBytes: 0,
@@ -195,9 +200,7 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
   }
 
   #ping(onPong: () => void): void {
-    const id = (this.#lastPing = this.#lastPing === 0xffffffff ? 1 : this.#lastPing + 1);
-    this.#pings.set(id, onPong);
-    this.process.send(FrameType.ping, 0, id, 0, '');
+    this.process.send(FrameType.ping, 0, this.#pings.expect(onPong), 0, '');
   }
 
   onFrame(name: keyof RunnerHeads, frame: Frame): void {
@@ -263,9 +266,7 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
   }
 
   #onPong(frame: Frame): void {
-    const onPong = this.#pings.get(frame.id);
-    if (!onPong) throw new FrameError(`nobody sent ping ${frame.id}`);
-    this.#pings.delete(frame.id);
+    const onPong = this.#pings.answered(frame.id);
     for (const { isolate, heapBytes, cpuMs } of parseRunnerHead('pong', frame.head).isolates) {
       const instance = this.#instances.get(isolate);
       if (instance) Object.assign(instance, { heapBytes, cpuMs });
@@ -292,14 +293,9 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
   }
 
   #failStart(instance: Instance, why: Failure): void {
-    this.#markEnded(instance);
+    this.#suspicion.isolateEnded(instance);
     this.#drop(instance, why);
     for (const call of instance.waiting.splice(0)) call.settle(why);
-  }
-
-  /** An isolate that broke a limit may take the process down a moment later. */
-  #markEnded(instance: Instance): void {
-    this.#lastEnded = { instance, atMs: this.#parts.clock.now() };
   }
 
   #drop(instance: Instance, why?: Failure): void {
@@ -331,7 +327,7 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
       else back.push(call);
     }
     for (const call of back) instance.displace(call);
-    this.#markEnded(instance);
+    this.#suspicion.isolateEnded(instance);
     instance.onGone();
     this.#parts.onInstanceGone(instance);
     this.#parts.log.debug({ isolate: instance.key, reason, detail: detail.slice(0, 500) }, 'isolate gone');
@@ -370,10 +366,8 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
     const instances = [...this.#instances.values()];
     this.#instances.clear();
     this.#pings.clear();
-    const ended = this.#lastEnded;
-    const justEnded = ended !== undefined && this.#parts.clock.now() - ended.atMs < AFTERMATH_MS;
-    const suspects = justEnded ? [ended.instance] : suspectsAmong(instances);
-    const why = lost(gone.cause);
+    const suspects = this.#suspicion.suspects(instances);
+    const why = lostWith(gone.cause);
     const back: Call[] = [];
     for (const instance of instances) {
       const unsent = instance.waiting.splice(0);
@@ -392,33 +386,4 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
     this.#parts.onGone(this, gone, suspects);
     this.#parts.resubmit(back);
   }
-}
-
-/** JSON around a line of the log may be larger than the line. */
-const LOG_SLACK = 4;
-const LOG_BURST_BYTES = 256 * 1024;
-/** A process that ends within this time of an isolate's end went with it: the runner gives V8 half a second to dispose of one. */
-const AFTERMATH_MS = 1500;
-const MAX_DETAIL_CHARS = 8 * 1024;
-
-function lost(cause: GoneCause): Failure {
-  if (cause === 'memory_limit')
-    return failure('memory_limit', "the account's runner held more memory than process_memory_mb");
-  if (cause === 'closed')
-    return failure('draining', 'the host is shutting down', { retryAfterMs: RETRY_AFTER_MS });
-  return failure('runner_lost', "the account's runner died", { retryAfterMs: RETRY_AFTER_MS });
-}
-
-/**
- * Whose doing a runner's end may be: those with calls under way, or on their way up or down; else all. Where some of them have
- * not answered anything yet, only these: a version that kills its runner each time never gets to answer.
- */
-function suspectsAmong(instances: readonly Instance[]): Instance[] {
-  const active = instances.filter(
-    (each) =>
-      each.state !== 'running' || [...each.sent.values()].some((call) => call.written && !call.settled),
-  );
-  const candidates = active.length > 0 ? active : instances;
-  const silent = candidates.filter((each) => each.answers === 0);
-  return silent.length > 0 ? silent : [...candidates];
 }
