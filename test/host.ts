@@ -11,6 +11,7 @@ import { LambdaApi, type LambdaReply } from '../src/client/index.ts';
 import type { Quota } from '../src/schemas/limits.ts';
 
 export const BIN = fileURLToPath(new URL('../src/cli/bin.js', import.meta.url));
+const TIED_TO_US = ['--import', new URL('./end-with-parent.ts', import.meta.url).href];
 
 export interface HostOptions {
   /** Command line flags without their dashes. */
@@ -62,8 +63,8 @@ export async function startTestHost({
   await rm(join(dataDir, 'host.json'), { force: true });
   const watching = new AbortController();
   const appears = fileAppears(dataDir, 'host.json', watching.signal);
-  const host = spawn(process.execPath, [BIN, 'serve', '--data-dir', dataDir, ...args], {
-    stdio: ['ignore', 'ignore', 'pipe'],
+  const host = spawn(process.execPath, [...TIED_TO_US, BIN, 'serve', '--data-dir', dataDir, ...args], {
+    stdio: ['pipe', 'ignore', 'pipe'],
     env: { ...process.env, ...env },
   });
   let errorText = '';
