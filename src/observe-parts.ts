@@ -76,7 +76,7 @@ function observeQueues({ gauge, counter }: Metrics, queues: HostedQueues): void 
   gauge('isolambda_amqp_messages_running', 'Messages whose handler runs.', read('running'));
   gauge(
     'isolambda_amqp_replies_unconfirmed',
-    'Replies that the broker has not confirmed.',
+    'Replies that the broker is not known to have.',
     read('unconfirmed'),
   );
   const count = (name: string, help: string, key: Parameters<typeof read>[0]): void =>

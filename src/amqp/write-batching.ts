@@ -8,13 +8,24 @@ const JOIN_BYTES = 16 * 1024;
 /**
  * Puts the frames that a channel sends in one turn of the event loop into one write. amqplib takes each through a stream of its
  * own, two more turns and a write for each: half of what a small message costs, and a system call per frame.
- * Where amqplib is not built as it was when this was written, it keeps its own way.
+ * Returns where they go, for frames that are encoded here. Where amqplib is not built as it was when this was written, it keeps its own
+ * way, and there is nothing to return.
  */
-export function batchWrites(model: ChannelModel, channel: Channel): void {
+export function batchWrites(model: ChannelModel, channel: Channel): ChannelWriter | undefined {
   const socket = socketOf(model);
-  const slot = slotOf(model, channel);
-  if (!socket || !slot) return;
-  slot.buffer = new TurnWriter(socket, slot.buffer);
+  const number = 'ch' in channel && typeof channel.ch === 'number' ? channel.ch : undefined;
+  const slot = number === undefined ? undefined : slotOf(model, number);
+  if (!socket || !slot || number === undefined) return undefined;
+  const writer = new TurnWriter(socket, slot.buffer);
+  slot.buffer = writer;
+  return { number, write: (frames) => writer.write(frames) };
+}
+
+/** Whole frames of one channel, in their place between those of amqplib. */
+export interface ChannelWriter {
+  /** The channel's. */
+  readonly number: number;
+  write(frames: Buffer): boolean;
 }
 
 /** What amqplib asks of the stream that a channel's frames go through. */
@@ -83,11 +94,10 @@ function writeJoined(socket: Socket, frames: readonly Buffer[]): void {
 }
 
 /** Where amqplib keeps a channel's stream: `connection.channels[number].buffer`. */
-function slotOf(model: ChannelModel, channel: Channel): { buffer: FrameSink } | undefined {
+function slotOf(model: ChannelModel, number: number): { buffer: FrameSink } | undefined {
   const connection: object = model.connection;
   if (!('channels' in connection) || !Array.isArray(connection.channels)) return undefined;
-  if (!('ch' in channel) || typeof channel.ch !== 'number') return undefined;
-  const slot: unknown = (connection.channels as unknown[])[channel.ch];
+  const slot: unknown = (connection.channels as unknown[])[number];
   if (typeof slot !== 'object' || slot === null || !('buffer' in slot) || !isSink(slot.buffer))
     return undefined;
   return slot as { buffer: FrameSink };

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ConsumeMessage } from 'amqplib';
 import { ConnectionLost, RpcError, type RpcClient } from '../../src/client/rpc.ts';
 import { QueueService } from '../../src/gateway/amqp/service.ts';
 import type { ServeRequest } from '../../src/gateway/amqp/types.ts';
@@ -20,6 +21,8 @@ import {
   WAIT_MS,
 } from './amqp-serving.ts';
 
+/** Class and method, as a method's frame begins. */
+const BASIC_QOS = 0x003c_000a;
 /** One that may be closed, commanded and restarted without harm to other test files. */
 let ownBroker: Promise<OwnBroker> | undefined;
 
@@ -155,6 +158,34 @@ test('reconnect: replies that are ready while the broker is away are sent when i
     await Promise.all(calls),
     Array.from({ length: 20 }, (_, i) => i),
   );
+});
+
+test('reconnect: replies that the broker was not known to have are sent again, their requests not acknowledged before', async (t) => {
+  const url = await brokerUrl();
+  // The request whose answer would prove it: basic.qos without a limit. The broker closes over the first.
+  const isProof = (method: Buffer): boolean =>
+    method.readUInt32BE(0) === BASIC_QOS && method.readUInt16BE(8) === 0;
+  let left = 1;
+  const refusal = {
+    when: (method: Buffer) => isProof(method) && left-- > 0,
+    code: 320,
+    text: 'CONNECTION_FORCED',
+  };
+  const proxy = await brokerProxy(t, url, refusal);
+  const { queue, service } = await serving(t, { url: proxy.url, brokerUrl: url, kind: 'durable' });
+  const { channel } = await rawChannel(t, url);
+  const replies: string[] = [];
+  const onReply = (reply: ConsumeMessage | null): void => void replies.push(String(reply?.content));
+  await channel.consume('amq.rabbitmq.reply-to', onReply, { noAck: true });
+  const sent = Array.from({ length: 10 }, (_, n) => `request ${n}`);
+  for (const request of sent)
+    channel.sendToQueue(queue, Buffer.from(request), { replyTo: 'amq.rabbitmq.reply-to' });
+  await until('the broker is known to have all', () => service.stats().replied === sent.length);
+  await until('all have come', () => new Set(replies).size === sent.length);
+  assert.equal(proxy.refused, 1);
+  assert.ok(replies.length > sent.length, 'what was lost with the first connection came twice');
+  await service.stop(1_000);
+  assert.equal(await ready(url, queue), 0);
 });
 
 test('reconnect: gives up only after connection_attempts, and says so', async (t) => {

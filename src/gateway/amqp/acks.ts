@@ -1,14 +1,10 @@
 import type { Channel, ConsumeMessage, GetMessage, Message } from 'amqplib';
+import { HOLD_MS, mostHeld } from './hold.ts';
 
 export type Verdict = 'ack' | 'reject' | 'requeue';
 
 /** The next flush sends the verdict; `sent`: done out of turn, before an earlier tag. */
 type State = Verdict | 'sent';
-
-/** An acknowledgement that goes alone costs the broker and us as much as a reply does: it may wait so long for others. */
-const HOLD_MS = 5;
-/** Of the messages that the broker hands over: with an eighth of them waiting for nothing but this, none of it starves. */
-const HELD_SHARE = 1 / 8;
 
 /**
  * Verdicts on the deliveries of one channel, sent in groups: what piled up goes as one acknowledgement of "all up to", as
@@ -29,7 +25,7 @@ export class AckWindow {
   /** `prefetch`: deliveries that may be open at once. */
   constructor(channel: Pick<Channel, 'ack' | 'nack'>, prefetch: number) {
     this.#channel = channel;
-    this.#mostHeld = Math.floor(prefetch * HELD_SHARE);
+    this.#mostHeld = mostHeld(prefetch);
   }
 
   /** The channel is gone: the broker has taken every open delivery back, and its tags mean nothing now. */

@@ -7,6 +7,7 @@ import type { Dispatcher } from './dispatcher.ts';
 import { Job } from './job.ts';
 import { deliveriesBefore } from './poison.ts';
 import { Prober } from './prober.ts';
+import { isDirectReplyTo } from './queue-name.ts';
 import type { Responder } from './responder.ts';
 import { consumersOf, declareQueue, refusesTransient, type QueueSpec } from './topology.ts';
 import { batchWrites } from '../../amqp/write-batching.ts';
@@ -23,8 +24,6 @@ export interface ConsumerOptions {
   readonly log: Pick<Logger, 'info' | 'warn'> | undefined;
   readonly now: () => number;
 }
-
-const DIRECT_REPLY_TO = 'amq.rabbitmq.reply-to.';
 
 /** What is set up on one connection, and void with it. */
 interface Subscription {
@@ -179,7 +178,7 @@ export class Consumer {
 
   /** A reply goes wherever the caller says, by our own permissions: so the operator may bound it. */
   #mayReply(replyTo: string): boolean {
-    return replyTo.startsWith(DIRECT_REPLY_TO) || this.#options.mayReplyTo(replyTo);
+    return isDirectReplyTo(replyTo) || this.#options.mayReplyTo(replyTo);
   }
 
   /** The same request is running here still, from a connection that was lost: it takes over the new delivery. */

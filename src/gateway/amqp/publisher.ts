@@ -1,5 +1,8 @@
-import type { ChannelModel, ConfirmChannel, Options } from 'amqplib';
-import { batchWrites } from '../../amqp/write-batching.ts';
+import type { Channel, ChannelModel, ConfirmChannel, Options } from 'amqplib';
+import { encodePublish } from '../../amqp/publish-frames.ts';
+import { batchWrites, type ChannelWriter } from '../../amqp/write-batching.ts';
+import { isDirectReplyTo } from './queue-name.ts';
+import { SyncedChannel, type PublishingChannel } from './synced-channel.ts';
 import { codeOf } from './topology.ts';
 
 /** A reply on its way. */
@@ -15,7 +18,7 @@ interface Entry {
   readonly reply: Outgoing;
   /** Times that the broker closed the channel, or said nack, over this reply alone. */
   strikes: number;
-  /** Was in flight when the broker refused something: it goes alone until it is confirmed. */
+  /** Was in flight when the broker refused something: it goes alone until the broker has it. */
   suspect: boolean;
 }
 
@@ -23,12 +26,27 @@ interface Entry {
 const CONGESTED_BYTES = 64 * 1024 * 1024;
 const MAX_STRIKES = 2;
 
+export interface PublisherOptions {
+  /** It was congested, and no longer is. */
+  readonly onRelief: () => void;
+  /** So many replies to requesters' own channels may wait a few milliseconds before the broker is asked whether it has them. */
+  readonly mostHeld: number;
+}
+
+/** The ways out of one connection. */
+interface Ways {
+  readonly model: ChannelModel;
+  readonly confirmed: ConfirmChannel;
+  /** For replies that no queue holds: a confirm would promise no more. */
+  readonly direct: SyncedChannel;
+}
+
 /**
- * Sends replies and waits for the broker's confirm of each. Replies survive the loss of the connection: what was not
- * confirmed is sent again on the next one, so that a caller may see a reply twice, but never none.
+ * Sends replies and waits until the broker has each. Replies survive the loss of the connection: what the broker was not
+ * known to have is sent again on the next one, so that a caller may see a reply twice, but never none.
  */
 export class Publisher {
-  #channel: ConfirmChannel | undefined;
+  #ways: Ways | undefined;
   #pending: Entry[] = [];
   /** Sent on a channel that closed, in their order. */
   #lost: Entry[] = [];
@@ -36,15 +54,14 @@ export class Publisher {
   #bytes = 0;
   #wasCongested = false;
   #suspectInFlight = false;
-  readonly #onRelief: () => void;
+  readonly #options: PublisherOptions;
   #idle: (() => void)[] = [];
 
-  /** `onRelief`: it was congested, and no longer is. */
-  constructor(onRelief: () => void) {
-    this.#onRelief = onRelief;
+  constructor(options: PublisherOptions) {
+    this.#options = options;
   }
 
-  /** Replies that the broker has not confirmed. */
+  /** Replies that the broker is not known to have. */
   get unconfirmed(): number {
     return this.#pending.length + this.#lost.length + this.#inFlight;
   }
@@ -56,21 +73,26 @@ export class Publisher {
 
   /** `setup` of the publishing link. */
   async attach(model: ChannelModel, fail: (error: Error) => void): Promise<void> {
-    const channel = await model.createConfirmChannel();
-    batchWrites(model, channel);
-    channel.on('error', fail);
-    channel.on('close', () => {
-      if (this.#channel !== channel) return;
-      this.#channel = undefined;
-      fail(new Error('publishing channel closed'));
-    });
-    this.#channel = channel;
+    const watched = <C extends Channel>(channel: C): C => {
+      channel.on('error', fail);
+      channel.on('close', () => {
+        if (this.#ways?.model === model) this.#ways = undefined;
+        fail(new Error('publishing channel closed'));
+      });
+      return channel;
+    };
+    const confirmed = watched(await model.createConfirmChannel());
+    batchWrites(model, confirmed);
+    const channel = watched(await model.createChannel());
+    const plain = plainPublishing(channel, batchWrites(model, channel));
+    const direct = new SyncedChannel(plain, this.#options.mostHeld);
+    this.#ways = { model, confirmed, direct };
     this.#pump();
   }
 
   /** `onDown` of the publishing link: `error` tells a refusal by the broker from mere bad luck. */
   detach(error: Error): void {
-    this.#channel = undefined;
+    this.#ways = undefined;
     const lost = this.#lost;
     this.#lost = [];
     const code = codeOf(error);
@@ -93,14 +115,14 @@ export class Publisher {
     else this.#pending.push(entry);
   }
 
-  /** Resolves when every reply is confirmed or refused. */
+  /** Resolves when the broker has every reply, or refused it. */
   whenIdle(): Promise<void> {
     if (this.unconfirmed === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
   #mayPublish(entry: Entry): boolean {
-    if (!this.#channel) return false;
+    if (!this.#ways) return false;
     return this.#inFlight === 0 || !(entry.suspect || this.#suspectInFlight);
   }
 
@@ -112,20 +134,25 @@ export class Publisher {
   }
 
   #publish(entry: Entry): void {
-    const { reply } = entry;
-    const channel = this.#channel;
+    const { replyTo, body, options } = entry.reply;
+    const ways = this.#ways;
+    const isDirect = isDirectReplyTo(replyTo);
+    const done = (error: Error | null): void => {
+      this.#inFlight--;
+      this.#suspectInFlight = false;
+      if (error === null) {
+        this.#finish(entry, undefined);
+        if (this.#pending.length > 0) this.#pump();
+      } else if (error.message === 'message nacked') this.#nacked(entry);
+      else this.#lost.push(entry);
+    };
     this.#inFlight++;
     this.#suspectInFlight = entry.suspect;
     try {
-      channel?.publish('', reply.replyTo, reply.body, reply.options, (error: Error | null) => {
-        this.#inFlight--;
-        this.#suspectInFlight = false;
-        if (error === null) {
-          this.#finish(entry, undefined);
-          if (this.#pending.length > 0) this.#pump();
-        } else if (error.message === 'message nacked') this.#nacked(entry);
-        else this.#lost.push(entry);
-      });
+      if (isDirect) ways?.direct.publish(replyTo, body, options, done);
+      else ways?.confirmed.publish('', replyTo, body, options, done);
+      // Others wait until it is known what becomes of this one.
+      if (isDirect && entry.suspect) ways?.direct.sync();
     } catch (error) {
       this.#inFlight--;
       this.#suspectInFlight = false;
@@ -146,7 +173,7 @@ export class Publisher {
     entry.reply.done(refused);
     if (this.#wasCongested && this.#bytes < CONGESTED_BYTES / 2) {
       this.#wasCongested = false;
-      this.#onRelief();
+      this.#options.onRelief();
     }
     if (this.#idle.length > 0 && this.unconfirmed === 0) {
       const idle = this.#idle;
@@ -154,4 +181,17 @@ export class Publisher {
       for (const resolve of idle) resolve();
     }
   }
+}
+
+/** Most replies are plain: those are encoded here, for a fraction of what it costs amqplib. */
+function plainPublishing(channel: Channel, writer: ChannelWriter | undefined): PublishingChannel {
+  return {
+    publish(routingKey, body, options) {
+      const frames = writer && encodePublish(writer.number, routingKey, body, options);
+      if (frames) writer.write(frames);
+      else channel.publish('', routingKey, body, options);
+    },
+    prefetch: (count) => channel.prefetch(count),
+    on: (event, listener) => channel.on(event, listener),
+  };
 }

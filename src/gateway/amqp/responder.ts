@@ -16,7 +16,7 @@ export interface ResponderOptions {
   readonly now: () => number;
 }
 
-/** Turns outcomes into replies, and settles each message after the broker has confirmed its reply. */
+/** Turns outcomes into replies, and settles each message after the broker has its reply. */
 export class Responder {
   readonly #options: ResponderOptions;
 

@@ -5,6 +5,7 @@ import { BrokerLink } from '../../amqp/connection.ts';
 import { Consumer } from './consumer.ts';
 import { newCounts } from './counts.ts';
 import { Dispatcher } from './dispatcher.ts';
+import { mostHeld } from './hold.ts';
 import { Publisher } from './publisher.ts';
 import { Responder } from './responder.ts';
 import { checkQueueName } from './topology.ts';
@@ -17,7 +18,7 @@ export type QueueServiceState = 'idle' | 'starting' | 'serving' | 'draining' | '
 const PREFETCH_PER_HANDLER = 4;
 /** AMQP counts the prefetch in 16 bits. */
 const MAX_PREFETCH = 65_535;
-/** Replies that are ready when a stop's grace time is over still get so long to be confirmed. */
+/** Replies that are ready when a stop's grace time is over still get so long to reach the broker. */
 const CONFIRM_GRACE_MS = 2_000;
 
 /** Serves one queue: each message becomes one call of `serve`, and one reply. */
@@ -43,7 +44,12 @@ export class QueueService {
     const now = Date.now;
     const concurrency = options.concurrency ?? DEFAULT_LIMITS.concurrency;
     const name = options.name ?? `isolambda ${queue.name}`;
-    const publisher = new Publisher(() => this.#dispatcher.pump());
+    const prefetch = Math.min(MAX_PREFETCH, options.prefetch ?? concurrency * PREFETCH_PER_HANDLER);
+    const publisher = new Publisher({
+      onRelief: () => this.#dispatcher.pump(),
+      // A reply's span, and the request's, end when the broker has the reply: they tell the true time.
+      mostHeld: tracer ? 0 : mostHeld(prefetch),
+    });
     const replyBytes = options.replyBytes ?? DEFAULT_LIMITS.reply_bytes;
     const responder = new Responder({ publisher, counts, replyBytes, tracer, log, now });
     this.#publisher = publisher;
@@ -63,7 +69,7 @@ export class QueueService {
       dispatcher: this.#dispatcher,
       responder,
       counts,
-      prefetch: Math.min(MAX_PREFETCH, options.prefetch ?? concurrency * PREFETCH_PER_HANDLER),
+      prefetch,
       timeoutMs: options.timeoutMs ?? DEFAULT_LIMITS.timeout_ms,
       maxDeliveries: options.maxDeliveries ?? 5,
       mayReplyTo: options.mayReplyTo ?? (() => true),

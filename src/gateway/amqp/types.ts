@@ -66,7 +66,7 @@ export interface QueueServiceStats {
   readonly undecodable: number;
   readonly waiting: number;
   readonly running: number;
-  /** Replies that the broker has not confirmed. */
+  /** Replies that the broker is not known to have. */
   readonly unconfirmed: number;
   readonly reconnects: number;
 }
