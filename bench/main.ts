@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [NAME...] [--pairs N] [--seconds N] [--generator wrk|autocannon] [--json]`
+ * `npm run bench -- --help`
  * Runs the named benchmarks (all by default), product and peers in turn, prints a table of medians of ratios,
  * and appends every figure to bench/results.ndjson.
  */
@@ -40,38 +40,57 @@ const CASES: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>>>
   'log-flood': logFlood,
 };
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    pairs: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '4' },
-    generator: { type: 'string', default: defaultGenerator() },
-    json: { type: 'boolean', default: false },
-  },
-});
+const USAGE = `npm run bench -- [NAME...] [options]
+
+  NAME               one of ${Object.keys(CASES).join(', ')}; all of them by default
+  --pairs N          how often product and peers take turns (default: 5)
+  --seconds N        length of one turn under load (default: 4)
+  --generator NAME   ${GENERATORS.join(' or ')}, for load of many connections (default: ${defaultGenerator()})
+  --json             the figures as JSON, instead of a table
+  --help             this text
+
+Figures are appended to bench/results.ndjson. Exit code: 0 where all bounds are met, 1 where one is not, 2 for wrong arguments.`;
+
+const { values, positionals } = readArguments();
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 const unknown = positionals.filter((name) => !Object.hasOwn(CASES, name));
-if (unknown.length > 0) {
-  console.error(`unknown bench ${unknown.join(', ')}: there are ${Object.keys(CASES).join(', ')}`);
-  process.exit(2);
-}
-const generator = GENERATORS.find((name) => name === values.generator);
-if (generator === undefined) {
-  console.error(`unknown generator ${values.generator}: there are ${GENERATORS.join(', ')}`);
-  process.exit(2);
-}
+if (unknown.length > 0) refuse(`unknown bench ${unknown.join(', ')}`);
+const generator =
+  GENERATORS.find((name) => name === values.generator) ?? refuse(`unknown generator ${values.generator}`);
+const [pairs, seconds] = [values.pairs, values.seconds].map(Number) as [number, number];
+if (!(Number.isInteger(pairs) && pairs > 0)) refuse(`--pairs ${values.pairs} is no number of turns`);
+if (!(seconds > 0)) refuse(`--seconds ${values.seconds} is no time`);
 
 const rows: Row[] = [];
 for (const name of positionals.length > 0 ? positionals : Object.keys(CASES)) {
   const say = (text: string): void => console.error(`${name}: ${text}`);
-  rows.push(
-    ...(await CASES[name]!({
-      pairs: Number(values.pairs),
-      seconds: Number(values.seconds),
-      generator,
-      say,
-    })),
-  );
+  rows.push(...(await CASES[name]!({ pairs, seconds, generator, say })));
 }
 keep(rows, new URL('results.ndjson', import.meta.url), generator);
 console.log(values.json ? JSON.stringify(rows, null, 2) : `\n${table(rows)}`);
 process.exitCode = rows.every(isMet) ? 0 : 1;
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        pairs: { type: 'string', default: '5' },
+        seconds: { type: 'string', default: '4' },
+        generator: { type: 'string', default: defaultGenerator() },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function refuse(why: string): never {
+  console.error(`${why}\n\n${USAGE}`);
+  process.exit(2);
+}

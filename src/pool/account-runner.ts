@@ -6,6 +6,7 @@ import {
   type RunnerHeads,
   type Unload,
 } from '../protocol/messages.ts';
+import { headText } from '../protocol/head-text.ts';
 import { failure, type Failure } from '../protocol/outcome.ts';
 import type { GuestServices } from '../services/types.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -145,7 +146,7 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
     instance.sent.set(id, call);
     const left = Math.max(0, Math.min(0xffffffff, Math.ceil(call.deadlineMs - this.#parts.clock.now())));
     const { head, body } = call.invocation;
-    this.process.send(FrameType.invoke, instance.number, id, left, JSON.stringify(head), body, call);
+    this.process.send(FrameType.invoke, instance.number, id, left, headText(head), body, call);
   }
 
   cancel(call: Call): void {
