@@ -1,7 +1,6 @@
 import type { Readable } from 'node:stream';
 import { Socket } from 'node:net';
 import {
-  encodeFrame,
   FrameDecoder,
   type ByteChunks,
   FrameError,
@@ -9,6 +8,7 @@ import {
   PROTOCOL_VERSION,
   type Frame,
 } from '../protocol/frame.ts';
+import { FrameWriter } from '../protocol/frame-writer.ts';
 import { parseRunnerHead, runnerFrameName, type Hello, type RunnerHeads } from '../protocol/messages.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { Allowance } from './allowance.ts';
@@ -70,8 +70,8 @@ const SPARE_FRAME_BYTES = 64 * 1024;
 const HOST_FRAME_BYTES = 512 * 1024 * 1024;
 /** Above this much unsent, frames wait in the outbox; an invocation that waits there can still go to another runner. */
 const HIGH_WATER_BYTES = 1024 * 1024;
-/** Frames up to this size are joined into one buffer: one write call for a turn of the event loop. */
-const JOIN_BYTES = 64 * 1024;
+/** Short frames of one turn are written into one buffer of this size: every runner has one, so it is small. */
+const SLAB_BYTES = 16 * 1024;
 const SIDE_FRAMES_PER_S = 50_000;
 const MAX_OUTPUT_BYTES = 64 * 1024;
 const OUTPUT_LINE_CHARS = 1000;
@@ -82,7 +82,12 @@ const CHANNEL_GRACE_MS = 250;
 const MONITOR_GRACE_MS = 500;
 
 interface Outgoing {
-  readonly buffers: readonly Uint8Array[];
+  readonly type: FrameType;
+  readonly isolate: number;
+  readonly id: number;
+  readonly aux: number;
+  readonly head: string;
+  readonly body: Uint8Array | ByteChunks | string | undefined;
   readonly sent: Sent | undefined;
 }
 
@@ -105,6 +110,7 @@ export class RunnerProcess {
   readonly #sideFrames: Allowance;
   readonly #poll: AnswerPoll;
   #outbox: Outgoing[] = [];
+  readonly #frames = new FrameWriter(SLAB_BYTES);
   #flushing = false;
   /** It was sent an invocation, and has not answered any since. */
   #behind = false;
@@ -220,7 +226,7 @@ export class RunnerProcess {
     sent?: Sent,
   ): void {
     if (this.#state === 'gone') return;
-    this.#outbox.push({ buffers: encodeFrame(type, isolate, id, aux, head, body), sent });
+    this.#outbox.push({ type, isolate, id, aux, head, body, sent });
     if (this.#flushing || this.#full) return;
     this.#flushing = true;
     // A runner that is busy does not begin with it yet: a turn more, and more go in one write, one wake-up and one entry.
@@ -237,39 +243,33 @@ export class RunnerProcess {
   readonly #flush = (): void => {
     this.#flushing = false;
     const socket = this.#socket;
-    socket.cork();
-    let joined: Uint8Array[] = [];
-    let joinedBytes = 0;
-    const write = (bytes: Uint8Array): void => {
-      socket.write(bytes);
-      this.#full = socket.writableLength > HIGH_WATER_BYTES;
-    };
-    const join = (): void => {
-      if (joined.length > 0) write(joined.length === 1 ? joined[0]! : Buffer.concat(joined, joinedBytes));
-      joined = [];
-      joinedBytes = 0;
-    };
+    const outbox = this.#outbox;
     let taken = 0;
-    while (taken < this.#outbox.length && !this.#full && !socket.destroyed) {
-      const { buffers, sent } = this.#outbox[taken++]!;
+    let waiting = 0;
+    socket.cork();
+    while (taken < outbox.length && !this.#full && !socket.destroyed) {
+      const { type, isolate, id, aux, head, body, sent } = outbox[taken++]!;
       if (sent) {
         sent.written = true;
         this.#behind = true;
       }
-      for (const bytes of buffers) {
-        if (joinedBytes + bytes.length > JOIN_BYTES) join();
-        if (bytes.length > JOIN_BYTES) write(bytes);
-        else {
-          joined.push(bytes);
-          joinedBytes += bytes.length;
-        }
-      }
+      this.#frames.add(type, isolate, id, aux, head, body);
+      waiting += head.length + (body?.length ?? 0);
+      if (waiting < SLAB_BYTES) continue;
+      this.#write();
+      waiting = 0;
     }
-    join();
+    this.#write();
     if (this.#behind) this.#poll.asked();
-    this.#outbox = taken === this.#outbox.length ? [] : this.#outbox.slice(taken);
+    this.#outbox = taken === outbox.length ? [] : outbox.slice(taken);
     socket.uncork();
   };
+
+  #write(): void {
+    const socket = this.#socket;
+    for (const bytes of this.#frames.take()) socket.write(bytes);
+    this.#full = socket.writableLength > HIGH_WATER_BYTES;
+  }
 
   #listen(): void {
     const socket = this.#socket;

@@ -1,8 +1,8 @@
-import { encodeFrame, OVERHEAD_BYTES, putFrame, type FrameType } from './frame.ts';
+import { encodeFrame, OVERHEAD_BYTES, putFrame, type ByteChunks, type FrameType } from './frame.ts';
 
 const SLAB_BYTES = 64 * 1024;
-/** Frames that may be longer get a buffer of their own. */
-const MAX_SLAB_FRAME_BYTES = 16 * 1024;
+/** Frames that may be longer than this share of a slab get a buffer of their own. */
+const MOST_OF_SLAB = 1 / 4;
 /** Bytes of UTF-8 that one of JavaScript's characters takes at most. */
 const BYTES_PER_CHAR = 3;
 
@@ -11,11 +11,17 @@ const BYTES_PER_CHAR = 3;
  * write that gathers them, took a tenth of a runner's main thread.
  */
 export class FrameWriter {
-  #slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  readonly #slabBytes: number;
+  #slab: Buffer;
   /** Of the slab: what was taken before, and what is written. */
   #from = 0;
   #to = 0;
   #parts: Uint8Array[] = [];
+
+  constructor(slabBytes = SLAB_BYTES) {
+    this.#slabBytes = slabBytes;
+    this.#slab = Buffer.allocUnsafeSlow(slabBytes);
+  }
 
   get empty(): boolean {
     return this.#from === this.#to && this.#parts.length === 0;
@@ -27,15 +33,15 @@ export class FrameWriter {
     id: number,
     aux: number,
     head: string,
-    body: Uint8Array | string = '',
+    body: Uint8Array | ByteChunks | string = '',
   ): void {
     const most = BYTES_PER_CHAR * (head.length + body.length);
-    if (most > MAX_SLAB_FRAME_BYTES) {
+    if (most > this.#slabBytes * MOST_OF_SLAB || isChunks(body)) {
       this.#cut();
       this.#parts.push(...encodeFrame(type, isolate, id, aux, head, body));
       return;
     }
-    if (this.#to + OVERHEAD_BYTES + most > SLAB_BYTES) this.#renew();
+    if (this.#to + OVERHEAD_BYTES + most > this.#slab.length) this.#renew();
     this.#to = putFrame(this.#slab, this.#to, type, isolate, id, aux, head, body);
   }
 
@@ -54,8 +60,11 @@ export class FrameWriter {
 
   #renew(): void {
     this.#cut();
-    this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+    this.#slab = Buffer.allocUnsafeSlow(this.#slabBytes);
     this.#from = 0;
     this.#to = 0;
   }
 }
+
+const isChunks = (body: Uint8Array | ByteChunks | string): body is ByteChunks =>
+  typeof body === 'object' && 'chunks' in body;

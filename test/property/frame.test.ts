@@ -76,25 +76,32 @@ const outgoing = fc.record({
     fc.constantFrom('\ud800', '\u20ac'.repeat(9_000)),
   ),
   take: fc.boolean(),
+  inPieces: fc.boolean(),
 });
 
 test('a writer’s bytes are those of the frames one by one, and what was taken stays as it was', () => {
   holds(
-    fc.property(fc.array(outgoing, { maxLength: 12 }), (frames) => {
-      const writer = new FrameWriter();
-      const taken: Uint8Array[] = [];
-      const wanted: Uint8Array[] = [];
-      for (const { frame: given, asText, head, take } of frames) {
-        const body = asText ? Buffer.from(given.body).toString('latin1') : given.body;
-        writer.add(given.type, given.isolate, given.id, given.aux, head, body);
-        wanted.push(...encodeFrame(given.type, given.isolate, given.id, given.aux, head, body));
-        assert.equal(writer.empty, false);
-        if (take) taken.push(...writer.take());
-      }
-      taken.push(...writer.take());
-      assert.equal(writer.empty, true);
-      assert.ok(Buffer.concat(taken).equals(Buffer.concat(wanted)));
-    }),
+    fc.property(
+      fc.array(outgoing, { maxLength: 12 }),
+      fc.constantFrom(1_024, 65_536),
+      (frames, slabBytes) => {
+        const writer = new FrameWriter(slabBytes);
+        const taken: Uint8Array[] = [];
+        const wanted: Uint8Array[] = [];
+        for (const { frame: given, asText, head, take, inPieces } of frames) {
+          const body = asText ? Buffer.from(given.body).toString('latin1') : given.body;
+          const chunks =
+            typeof body === 'string' || !inPieces ? body : { length: body.length, chunks: [body] };
+          writer.add(given.type, given.isolate, given.id, given.aux, head, chunks);
+          wanted.push(...encodeFrame(given.type, given.isolate, given.id, given.aux, head, body));
+          assert.equal(writer.empty, false);
+          if (take) taken.push(...writer.take());
+        }
+        taken.push(...writer.take());
+        assert.equal(writer.empty, true);
+        assert.ok(Buffer.concat(taken).equals(Buffer.concat(wanted)));
+      },
+    ),
   );
 });
 
