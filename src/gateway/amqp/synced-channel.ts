@@ -16,9 +16,9 @@ const NO_PREFETCH = 0;
 
 /**
  * Tells when the broker has what was published, without a confirm of each message: a broker reads a channel in order, so its answer to one
- * request proves that it has routed all that went before. One round trip stands for all replies of a few milliseconds, where a
- * confirm of each cost the broker a seventh of its work. It proves no more than that: what a queue must not lose needs a
- * confirm (docs/decisions/direct-replies-without-confirms.md).
+ * request proves that it has routed all that went before. One round trip stands for all replies of a few milliseconds, where
+ * each confirm cost work here and there. It proves no more than that: what a queue must not lose needs a confirm
+ * (docs/decisions/direct-replies-without-confirms.md).
  */
 export class SyncedChannel {
   readonly #channel: PublishingChannel;
