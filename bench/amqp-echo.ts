@@ -37,34 +37,31 @@ const script = (name: string): string => fileURLToPath(new URL(name, import.meta
  * code differs by a tenth from one process to the next.
  */
 export async function amqpEcho(options: EchoOptions): Promise<EchoResult> {
-  const product: EchoFigures[] = [];
-  const peer: EchoFigures[] = [];
-  for (let pair = 0; pair < options.pairs; pair++) {
-    const measured = await measurePair(options, pair);
-    product.push(measured.product);
-    peer.push(measured.peer);
-  }
+  const pairs: Pair[] = [];
+  for (let pair = 0; pair < options.pairs; pair++) pairs.push(await measurePair(options, pair));
   const ratios = (of: (figures: EchoFigures) => number): number[] =>
-    product.map((figures, i) => of(figures) / of(peer[i]!));
+    pairs.map(({ product, peer }) => of(product) / of(peer));
   return {
     inFlight: options.inFlight,
-    product: medians(product),
-    peer: medians(peer),
+    product: medians(pairs.map(({ product }) => product)),
+    peer: medians(pairs.map(({ peer }) => peer)),
     rateRatios: ratios((figures) => figures.perSecond),
     p50Ratios: ratios((figures) => figures.p50Us),
   };
 }
 
-async function measurePair(
-  { url, product, calls, inFlight }: EchoOptions,
-  pair: number,
-): Promise<{ product: EchoFigures; peer: EchoFigures }> {
+interface Pair {
+  readonly product: EchoFigures;
+  readonly peer: EchoFigures;
+}
+
+async function measurePair({ url, product, calls, inFlight }: EchoOptions, pair: number): Promise<Pair> {
   const queue = (name: string): string => `bench-${name}-${process.pid}-${pair}`;
   const servers = [
     await serve(product(queue('product'))),
     await serve([script('./amqp-peer.ts'), url, queue('peer')]),
   ];
-  const loadBoth = async (): Promise<{ product: EchoFigures; peer: EchoFigures }> => ({
+  const loadBoth = async (): Promise<Pair> => ({
     product: await load(url, queue('product'), calls, inFlight),
     peer: await load(url, queue('peer'), calls, inFlight),
   });

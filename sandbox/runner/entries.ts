@@ -22,7 +22,8 @@ export class Entries {
   #early: Item[] | undefined = [];
   #deliver: BootedGuest['deliver'] | undefined;
   #running = false;
-  #closed: (() => void) | undefined;
+  /** Set where the isolate was closed while an entry ran. */
+  #stuckTimer: NodeJS.Timeout | undefined;
 
   constructor(parts: EntriesParts) {
     this.#parts = parts;
@@ -83,7 +84,7 @@ export class Entries {
 
   #ended(items: readonly Item[], before: number, error: unknown): void {
     this.#running = false;
-    this.#closed?.();
+    clearTimeout(this.#stuckTimer);
     if (!this.#parts.onEnd(error)) return;
     const invoked = items.reduce((count, { type }) => count + (type === ToGuest.invoke ? 1 : 0), 0);
     if (invoked > 0) this.#intake.learn(invoked, this.#parts.usedUs() - before);
@@ -93,8 +94,6 @@ export class Entries {
   /** Nothing enters any more. `onStuck` is told where the entry that runs has not ended after so many milliseconds. */
   close(ms: number, onStuck: () => void): void {
     this.#deliver = undefined;
-    if (!this.#running) return;
-    const stuck = setTimeout(onStuck, ms);
-    this.#closed = () => clearTimeout(stuck);
+    if (this.#running) this.#stuckTimer = setTimeout(onStuck, ms);
   }
 }

@@ -84,8 +84,8 @@ export class Flights {
 
   /** The isolate is taken down before they have answered. */
   failAll(detail: string): void {
-    const failed = failure('draining', detail, { retryAfterMs: RETRY_AFTER_MS });
-    for (const id of [...this.#flights.keys()]) this.fail(id, failed);
+    const failed = JSON.stringify(failure('draining', detail, { retryAfterMs: RETRY_AFTER_MS }));
+    for (const id of [...this.#flights.keys()]) this.#result(id, failed, '');
   }
 
   /**
@@ -93,13 +93,16 @@ export class Flights {
    * no result; returns them.
    */
   lose(culprit: number, kind: FailureKind, detail: string): number[] {
-    const others = failure('isolate_lost', `another request of this lambda ended its isolate: ${detail}`, {
-      retryAfterMs: RETRY_AFTER_MS,
-    });
+    const others = JSON.stringify(
+      failure('isolate_lost', `another request of this lambda ended its isolate: ${detail}`, {
+        retryAfterMs: RETRY_AFTER_MS,
+      }),
+    );
     const notEntered: number[] = [];
     for (const { id, entered } of [...this.#flights.values()]) {
       if (!entered) notEntered.push(id);
-      else this.fail(id, id === culprit ? failure(kind, detail) : others);
+      else if (id === culprit) this.fail(id, failure(kind, detail));
+      else this.#result(id, others, '');
     }
     return notEntered;
   }
