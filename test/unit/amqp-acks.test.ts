@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Message } from 'amqplib';
 import { AckWindow, type Verdict } from '../../src/gateway/amqp/acks.ts';
+import { HOLD_MS } from '../../src/gateway/amqp/hold.ts';
 
 /** What a broker does with verdicts: it closes the channel over a tag that is not open. */
 class Tags {
@@ -82,7 +83,7 @@ test('an acknowledgement waits for others: until they are more than an eighth of
   const window = new AckWindow(tags, 16);
   window.settle(1, 'ack');
   window.settle(2, 'ack');
-  t.mock.timers.tick(4);
+  t.mock.timers.tick(HOLD_MS - 1);
   assert.deepEqual(tags.frames, []);
   t.mock.timers.tick(1);
   assert.deepEqual(tags.frames, ['ack <=2']);
@@ -93,7 +94,7 @@ test('an acknowledgement waits for others: until they are more than an eighth of
   t.mock.timers.tick(100);
   assert.equal(tags.frames.length, 2);
   window.settle(6, 'ack');
-  t.mock.timers.tick(4);
+  t.mock.timers.tick(HOLD_MS - 1);
   assert.equal(tags.frames.length, 2);
   t.mock.timers.tick(1);
   assert.deepEqual(tags.frames.at(-1), 'ack <=6');

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { HOLD_MS } from '../../src/gateway/amqp/hold.ts';
 import { SyncedChannel } from '../../src/gateway/amqp/synced-channel.ts';
 
 /** What goes to a broker, in its order; the test is the broker, and answers. */
@@ -92,7 +93,7 @@ test('a hold that ends while a request is under way holds up nothing that comes 
   const { wire, done, send } = synced(1);
   for (const key of ['a', 'b', 'c']) send(key);
   // Longer than anything is held.
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await new Promise((resolve) => setTimeout(resolve, 2 * HOLD_MS));
   assert.deepEqual(wire.frames, ['a', 'b', '?', 'c']);
   await wire.answer();
   await once(wire, 'asked');

@@ -1,6 +1,6 @@
 import type { Channel, ChannelModel, ConfirmChannel, Options } from 'amqplib';
 import { encodePublish } from '../../amqp/publish-frames.ts';
-import { batchWrites, type ChannelWriter } from '../../amqp/write-batching.ts';
+import { batchWrites } from '../../amqp/write-batching.ts';
 import { isDirectReplyTo } from './queue-name.ts';
 import { SyncedChannel, type PublishingChannel } from './synced-channel.ts';
 import { codeOf } from './topology.ts';
@@ -29,8 +29,11 @@ const MAX_STRIKES = 2;
 export interface PublisherOptions {
   /** It was congested, and no longer is. */
   readonly onRelief: () => void;
-  /** So many replies to requesters' own channels may wait a few milliseconds before the broker is asked whether it has them. */
-  readonly mostHeld: number;
+  /**
+   * So many replies to requesters' own channels may wait a few milliseconds before the broker is asked whether it has them. Undefined:
+   * nothing goes there, all is for queues.
+   */
+  readonly mostHeld?: number;
 }
 
 /** The ways out of one connection. */
@@ -38,7 +41,7 @@ interface Ways {
   readonly model: ChannelModel;
   readonly confirmed: ConfirmChannel;
   /** For replies that no queue holds: a confirm would promise no more. */
-  readonly direct: SyncedChannel;
+  readonly direct: SyncedChannel | undefined;
 }
 
 /**
@@ -83,9 +86,11 @@ export class Publisher {
     };
     const confirmed = watched(await model.createConfirmChannel());
     batchWrites(model, confirmed);
-    const channel = watched(await model.createChannel());
-    const plain = plainPublishing(channel, batchWrites(model, channel));
-    const direct = new SyncedChannel(plain, this.#options.mostHeld);
+    const { mostHeld } = this.#options;
+    const direct =
+      mostHeld === undefined
+        ? undefined
+        : new SyncedChannel(plainPublishing(model, watched(await model.createChannel())), mostHeld);
     this.#ways = { model, confirmed, direct };
     this.#pump();
   }
@@ -136,7 +141,7 @@ export class Publisher {
   #publish(entry: Entry): void {
     const { replyTo, body, options } = entry.reply;
     const ways = this.#ways;
-    const isDirect = isDirectReplyTo(replyTo);
+    const direct = isDirectReplyTo(replyTo) ? ways?.direct : undefined;
     const done = (error: Error | null): void => {
       this.#inFlight--;
       this.#suspectInFlight = false;
@@ -149,10 +154,10 @@ export class Publisher {
     this.#inFlight++;
     this.#suspectInFlight = entry.suspect;
     try {
-      if (isDirect) ways?.direct.publish(replyTo, body, options, done);
+      if (direct) direct.publish(replyTo, body, options, done);
       else ways?.confirmed.publish('', replyTo, body, options, done);
       // Others wait until it is known what becomes of this one.
-      if (isDirect && entry.suspect) ways?.direct.sync();
+      if (entry.suspect) direct?.sync();
     } catch (error) {
       this.#inFlight--;
       this.#suspectInFlight = false;
@@ -184,7 +189,8 @@ export class Publisher {
 }
 
 /** Most replies are plain: those are encoded here, for a fraction of what it costs amqplib. */
-function plainPublishing(channel: Channel, writer: ChannelWriter | undefined): PublishingChannel {
+function plainPublishing(model: ChannelModel, channel: Channel): PublishingChannel {
+  const writer = batchWrites(model, channel);
   return {
     publish(routingKey, body, options) {
       const frames = writer && encodePublish(writer.number, routingKey, body, options);

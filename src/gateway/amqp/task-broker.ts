@@ -45,7 +45,7 @@ export const subtaskQueue = (accountId: string): string => `isolambda.tasks.${ac
 export class TaskBroker implements SubtaskBroker {
   readonly #options: TaskBrokerOptions;
   readonly #url: BrokerUrl;
-  readonly #publisher = new Publisher({ onRelief: () => undefined, mostHeld: 0 });
+  readonly #publisher = new Publisher({ onRelief: () => undefined });
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #links = new Set<BrokerLink>();
   #work: SubtaskWork | undefined;
