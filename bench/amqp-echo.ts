@@ -1,4 +1,4 @@
-/** RPC through a product against amqplib alone, in turn (A B A B) on the same broker and machine. */
+/** RPC through a product, through amqplib alone, and through amqplib with a bare process behind it, in turn on the same broker and machine. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -15,10 +15,17 @@ export interface EchoResult {
   readonly inFlight: number;
   readonly product: EchoFigures;
   readonly peer: EchoFigures;
-  /** Product's rate over the peer's, of each pair: more is better. */
-  readonly rateRatios: readonly number[];
-  /** Product's p50 over the peer's, of each pair: less is better. */
-  readonly p50Ratios: readonly number[];
+  readonly againstPeer: Ratios;
+  /** The peer with a process behind it, over the peer: what a process wall costs by itself. */
+  readonly wallAgainstPeer: Ratios;
+}
+
+/** One over the other, of each turn. */
+export interface Ratios {
+  /** More is better. */
+  readonly rate: readonly number[];
+  /** Less is better. */
+  readonly p50: readonly number[];
 }
 
 export interface EchoOptions {
@@ -33,46 +40,48 @@ export interface EchoOptions {
 const script = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
 /**
- * For each pair starts both servers, warms them up, loads them in turn, and compares. Anew for each, because what V8 makes of the same
- * code differs by a tenth from one process to the next.
+ * For each turn starts all servers, warms them up, loads them one after the other, and compares. Anew for each, because what V8 makes of
+ * the same code differs by a tenth from one process to the next.
  */
 export async function amqpEcho(options: EchoOptions): Promise<EchoResult> {
-  const pairs: Pair[] = [];
-  for (let pair = 0; pair < options.pairs; pair++) pairs.push(await measurePair(options, pair));
-  const ratios = (of: (figures: EchoFigures) => number): number[] =>
-    pairs.map(({ product, peer }) => of(product) / of(peer));
+  const turns: Turn[] = [];
+  for (let pair = 0; pair < options.pairs; pair++) turns.push(await measureTurn(options, pair));
   return {
     inFlight: options.inFlight,
-    product: medians(pairs.map(({ product }) => product)),
-    peer: medians(pairs.map(({ peer }) => peer)),
-    rateRatios: ratios((figures) => figures.perSecond),
-    p50Ratios: ratios((figures) => figures.p50Us),
+    product: medians(turns.map(({ product }) => product)),
+    peer: medians(turns.map(({ peer }) => peer)),
+    againstPeer: ratios(turns.map(({ product, peer }) => [product, peer])),
+    wallAgainstPeer: ratios(turns.map(({ wall, peer }) => [wall, peer])),
   };
 }
 
-interface Pair {
-  readonly product: EchoFigures;
-  readonly peer: EchoFigures;
-}
+type Turn = Readonly<Record<'product' | 'peer' | 'wall', EchoFigures>>;
 
-async function measurePair({ url, product, calls, inFlight }: EchoOptions, pair: number): Promise<Pair> {
-  const queue = (name: string): string => `bench-${name}-${process.pid}-${pair}`;
+async function measureTurn({ url, product, calls, inFlight }: EchoOptions, pair: number): Promise<Turn> {
+  const queue = (name: keyof Turn): string => `bench-${name}-${process.pid}-${pair}`;
   const servers = [
     await serve(product(queue('product'))),
     await serve([script('./amqp-peer.ts'), url, queue('peer')]),
+    await serve([script('./amqp-wall.ts'), url, queue('wall')]),
   ];
-  const loadBoth = async (): Promise<Pair> => ({
+  const loadAll = async (): Promise<Turn> => ({
     product: await load(url, queue('product'), calls, inFlight),
     peer: await load(url, queue('peer'), calls, inFlight),
+    wall: await load(url, queue('wall'), calls, inFlight),
   });
   try {
     // Compilers and heaps take their time: the first turn is not counted.
-    await loadBoth();
-    return await loadBoth();
+    await loadAll();
+    return await loadAll();
   } finally {
     for (const server of servers) await end(server);
   }
 }
+
+const ratios = (turns: readonly (readonly [EchoFigures, EchoFigures])[]): Ratios => ({
+  rate: turns.map(([one, other]) => one.perSecond / other.perSecond),
+  p50: turns.map(([one, other]) => one.p50Us / other.p50Us),
+});
 
 async function serve(args: readonly string[]): Promise<ChildProcess> {
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
