@@ -54,6 +54,7 @@ const load: Load = {
   services: {},
   debugErrors: false,
   profile: false,
+  inline: false,
 };
 const request = (): string =>
   JSON.stringify({

@@ -21,7 +21,10 @@ export const isApart = (body: Body): boolean => typeof body !== 'string' || body
 
 /** The guest's way in: so many items, whose numbers are in the inbox. */
 export type Deliver = (count: number, text: string, ...apart: readonly Body[]) => void;
-/** The guest's way out: the items' numbers, each followed by a comma. */
+/**
+ * The guest's way out: the items' numbers, each followed by a comma. There are two: one returns at once, and the runner hears on its own
+ * thread; the other, for inline entries, which run on that thread, when the runner has heard.
+ */
 export type Post = (index: string, text: string, apart?: readonly Body[]) => void;
 
 /** The guest's question for a host name (sandbox/bridge/domain.ts); the one call that is answered at once. */
@@ -101,8 +104,10 @@ export const MARKER_SLOTS = Marker.firstTouched + TOUCHED_MAX;
 
 /** Most items that one entry takes. */
 export const MAX_ITEMS = 64;
-/** Behind the marker, in the same shared memory: the numbers of the items that are being delivered. The runner writes, the guest reads. */
-export const INBOX_AT = MARKER_SLOTS;
+/** Behind the marker, in the same shared memory: 1 while an entry is inline. The runner writes, the guest reads. */
+export const INLINE_AT = MARKER_SLOTS;
+/** Then the numbers of the items that are being delivered. The runner writes, the guest reads. */
+export const INBOX_AT = INLINE_AT + 1;
 export const SHARED_SLOTS = INBOX_AT + MAX_ITEMS * ITEM_SLOTS;
 
 /** What the guest is told at boot; JSON. */

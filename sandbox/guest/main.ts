@@ -5,6 +5,7 @@
 import { DateNow, Int32, JsonParse, JsonStringify } from './primordials.ts';
 import {
   FromGuest,
+  INLINE_AT,
   ToGuest,
   type Body,
   type Deliver,
@@ -37,7 +38,8 @@ type Modules = Readonly<Record<string, unknown>>;
 type LambdaFunction = (modules: Modules) => Readonly<Record<string, unknown>>;
 
 export function boot(
-  post: Post,
+  postLater: Post,
+  postNow: Post,
   domainToAscii: DomainToAscii,
   shared: ArrayBuffer,
   settingsText: string,
@@ -46,8 +48,8 @@ export function boot(
 ): Deliver {
   const settings = JsonParse(settingsText) as GuestSettings;
   const { limits } = settings;
-  const outbox = createOutbox(post);
   const memory = new Int32(shared);
+  const outbox = createOutbox(() => (memory[INLINE_AT] === 1 ? postNow : postLater));
   const current = createCurrent(memory);
   const log = createLogSink(outbox, limits);
   const bridge = createBridgeCalls(outbox, limits);

@@ -11,7 +11,8 @@ export interface Outbox {
   flush(): void;
 }
 
-export function createOutbox(post: Post): Outbox {
+/** `way`: the way out that fits the entry that runs. */
+export function createOutbox(way: () => Post): Outbox {
   let index = '';
   let text = '';
   let apart: Body[] = [];
@@ -26,6 +27,7 @@ export function createOutbox(post: Post): Outbox {
     const none = aparts === 0;
     index = '';
     text = '';
+    const post = way();
     if (none) return post(items, texts);
     apart = [];
     aparts = 0;

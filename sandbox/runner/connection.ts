@@ -15,6 +15,8 @@ export interface Connection {
     head: string,
     body?: Uint8Array | string,
   ): void;
+  /** Hands what was sent to the kernel in this very turn, as far as that takes it. */
+  writeNow(): void;
   /** Calls back when all that was sent has been handed to the kernel, or can't be. */
   flush(done: () => void): void;
 }
@@ -54,6 +56,9 @@ export function openConnection(
       if (scheduled) return;
       scheduled = true;
       setImmediate(write);
+    },
+    writeNow() {
+      if (!outgoing.empty) write();
     },
     flush(done) {
       if (!outgoing.empty) write();

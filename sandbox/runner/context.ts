@@ -17,6 +17,8 @@ export interface RunnerContext {
   readonly suspects: Suspects;
   /** Milliseconds, monotonic. */
   readonly now: () => number;
+  /** The runner has one isolate. */
+  isAlone(): boolean;
   /** The isolate is gone: nothing may reach it any more. */
   forget(isolate: GuestIsolate): void;
   /** The isolate has log lines to hand over at the end of this turn. */

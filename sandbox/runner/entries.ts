@@ -1,5 +1,6 @@
 import { ToGuest } from '../bridge/wire.ts';
 import type { BootedGuest } from './boot.ts';
+import { Brevity } from './brevity.ts';
 import { Intake, type Item } from './intake.ts';
 
 export interface EntriesParts {
@@ -9,19 +10,25 @@ export interface EntriesParts {
   readonly single: boolean;
   /** Microseconds of CPU that the isolate has used. */
   readonly usedUs: () => number;
+  /** Whether this may run inline, on the runner's own thread: what else the runner has to do waits for it. */
+  readonly mayHoldUp: (item: Item) => boolean;
   readonly onBegin: (items: readonly Item[]) => void;
   /** `error`: what left the guest, which catches all that handlers throw. False where the isolate is gone. */
   readonly onEnd: (error: unknown) => boolean;
 }
 
-/** The entries into one isolate: what waits enters in a batch, and while an entry runs nothing else enters. */
+/**
+ * The entries into one isolate: what waits enters in a batch, and while an entry runs nothing else enters. A single item of a lambda whose
+ * entries are brief may run inline (docs/decisions/inline-entries.md).
+ */
 export class Entries {
   readonly #parts: EntriesParts;
   readonly #intake: Intake;
   /** What came while the lambda was starting: its timers enter meanwhile, its invocations must not. */
   #early: Item[] | undefined = [];
-  #deliver: BootedGuest['deliver'] | undefined;
-  #running = false;
+  #guest: BootedGuest | undefined;
+  #running: 'no' | 'apart' | 'inline' = 'no';
+  readonly #brevity = new Brevity();
   /** Set where the isolate was closed while an entry ran. */
   #stuckTimer: NodeJS.Timeout | undefined;
 
@@ -32,12 +39,17 @@ export class Entries {
 
   /** An entry is running. */
   get running(): boolean {
-    return this.#running;
+    return this.#running !== 'no';
+  }
+
+  /** The entry that is running holds this thread. */
+  get inline(): boolean {
+    return this.#running === 'inline';
   }
 
   /** The guest is there: what is pushed can enter. */
-  open(deliver: BootedGuest['deliver']): void {
-    this.#deliver = deliver;
+  open(guest: BootedGuest): void {
+    this.#guest = guest;
   }
 
   /** The lambda has started: what was queued can enter too. */
@@ -69,31 +81,49 @@ export class Entries {
 
   /** Lets what waits enter, unless an entry is running; then it enters after that. */
   enter(): void {
-    const deliver = this.#deliver;
-    if (this.#running || deliver === undefined) return;
+    const guest = this.#guest;
+    if (this.running || guest === undefined) return;
     const items = this.#intake.take();
     if (items.length === 0) return;
-    this.#running = true;
+    const inline = items.length === 1 && this.#brevity.isHabit && this.#parts.mayHoldUp(items[0]!);
+    this.#running = inline ? 'inline' : 'apart';
     this.#parts.onBegin(items);
     const before = this.#parts.usedUs();
-    deliver(items).then(
+    if (inline)
+      return this.#ended(
+        items,
+        before,
+        thrownBy(() => guest.deliverInline(items)),
+      );
+    guest.deliver(items).then(
       () => this.#ended(items, before, undefined),
       (error: unknown) => this.#ended(items, before, error ?? new Error('unknown error')),
     );
   }
 
   #ended(items: readonly Item[], before: number, error: unknown): void {
-    this.#running = false;
+    this.#running = 'no';
     clearTimeout(this.#stuckTimer);
     if (!this.#parts.onEnd(error)) return;
     const invoked = items.reduce((count, { type }) => count + (type === ToGuest.invoke ? 1 : 0), 0);
-    if (invoked > 0) this.#intake.learn(invoked, this.#parts.usedUs() - before);
+    const used = this.#parts.usedUs() - before;
+    this.#brevity.learn(used);
+    if (invoked > 0) this.#intake.learn(invoked, used);
     this.enter();
   }
 
   /** Nothing enters any more. `onStuck` is told where the entry that runs has not ended after so many milliseconds. */
   close(ms: number, onStuck: () => void): void {
-    this.#deliver = undefined;
-    if (this.#running) this.#stuckTimer = setTimeout(onStuck, ms);
+    this.#guest = undefined;
+    if (this.running) this.#stuckTimer = setTimeout(onStuck, ms);
+  }
+}
+
+function thrownBy(run: () => void): unknown {
+  try {
+    run();
+    return undefined;
+  } catch (error) {
+    return error ?? new Error('unknown error');
   }
 }

@@ -2,12 +2,11 @@ import type IsolatedVm from 'isolated-vm';
 import { FrameType } from '../../src/protocol/frame.ts';
 import type { IsolateGone, Load, Unload } from '../../src/protocol/messages.ts';
 import { failure, type Failure } from '../../src/protocol/outcome.ts';
-import { FromGuest, SHARED_SLOTS, ToGuest, type Body } from '../bridge/wire.ts';
-import { acceptFailure } from '../bridge/failure.ts';
-import { acceptBridgeCall, isOfUnknownOwner } from '../bridge/call.ts';
+import { SHARED_SLOTS, ToGuest, type Body } from '../bridge/wire.ts';
+import type { AcceptedFailure } from '../bridge/failure.ts';
+import { isOfUnknownOwner } from '../bridge/call.ts';
 import { freshBytes } from '../bridge/random.ts';
-import { acceptWakeDelay } from '../bridge/timer.ts';
-import { bootGuest } from './boot.ts';
+import { bootGuest, type Posted } from './boot.ts';
 import type { RunnerContext } from './context.ts';
 import { runningNow } from './culprit.ts';
 import { Entries } from './entries.ts';
@@ -17,21 +16,18 @@ import { HeapGauge } from './heap-gauge.ts';
 import { textOrBytes, type Item } from './intake.ts';
 import { IsolateLog } from './isolate-log.ts';
 import { Meter } from './meter.ts';
-import { eachPosted } from './posted.ts';
+import { hearPosted, type GuestListener } from './posted.ts';
 import { startProfile, type Profile } from './profile.ts';
 import { Stacks } from './stacks.ts';
 import type { Watched } from './watchdog.ts';
 
-const BYTES_REPLY_HEAD =
-  '{"kind":"reply","status":200,"headers":["content-type","application/octet-stream"]}';
-const JSON_REPLY_HEAD = '{"kind":"reply","status":200,"headers":["content-type","application/json"]}';
 /** A disposed isolate that still runs after this time is inside a native call: only the process can end it. */
 const DISPOSE_MS = 500;
 
 type State = 'loading' | 'running' | 'draining' | 'stopping' | 'gone';
 
 /** One isolate: loads a lambda, takes invocations, and goes when told to or when a limit is broken. */
-export class GuestIsolate implements Watched {
+export class GuestIsolate implements Watched, GuestListener {
   readonly id: number;
   readonly flights: Flights;
   readonly #context: RunnerContext;
@@ -92,6 +88,7 @@ export class GuestIsolate implements Watched {
       cpuLimitMs: load.limits.cpu_ms,
       single: context.suspects.has(load.lambdaId),
       usedUs: () => this.#meter.totalUs,
+      mayHoldUp: (item) => this.#mayHoldUp(item),
       onBegin: (items) => this.#entryBegins(items),
       onEnd: (error) => this.#entryEnded(error),
     });
@@ -115,10 +112,10 @@ export class GuestIsolate implements Watched {
         load: this.#load,
         code,
         memory: this.#memory,
-        post: (index, text, apart) => this.#posted(index, text, apart),
+        post: (...posted) => this.#posted(...posted),
       });
       if (this.#state !== 'loading') return;
-      this.#entries.open(guest.deliver);
+      this.#entries.open(guest);
       this.#enterWith(ToGuest.start);
     } catch (error) {
       this.#loadFailed(this.#thrown(error));
@@ -204,6 +201,20 @@ export class GuestIsolate implements Watched {
     this.#entries.enter();
   }
 
+  /**
+   * Only a call that is alone: nobody else waits for this thread then, and whose it is that computes on is certain. The host ends the
+   * process where one does (Load.inline).
+   */
+  #mayHoldUp({ type }: Item): boolean {
+    return (
+      this.#load.inline &&
+      this.#state === 'running' &&
+      this.flights.size === 1 &&
+      (type === ToGuest.invoke || type === ToGuest.bridgeReply) &&
+      this.#context.isAlone()
+    );
+  }
+
   #enterWith(type: number, head = '', id = 0): void {
     this.#entries.push({ type, id, head, body: '' });
     this.#entries.enter();
@@ -213,7 +224,7 @@ export class GuestIsolate implements Watched {
     for (const { type, id } of items) if (type === ToGuest.invoke) this.flights.entered(id);
     this.#heap.ran();
     this.#meter.beginEntry();
-    this.#context.watchdog.wake();
+    if (!this.#entries.inline) this.#context.watchdog.wake();
   }
 
   #entryEnded(error: unknown): boolean {
@@ -250,62 +261,49 @@ export class GuestIsolate implements Watched {
     else this.#lose('memory_limit', detail, this.#runningNow());
   }
 
-  #posted(index: unknown, text: unknown, apart: unknown): void {
-    if (this.#state === 'gone') return;
-    this.#meter.sample();
-    eachPosted(index, text, apart, (type, id, head, body) => {
-      if (!this.#isGone()) this.#postedItem(type, id, head, body);
-    });
+  #posted(...posted: Posted): void {
+    if (this.#isGone()) return;
+    const breach = this.#meter.sample();
+    // The isolate can't be ended while it holds this thread: it is when the entry has ended, and what it says now comes too late.
+    if (breach !== undefined && this.#entries.inline) return;
+    hearPosted(posted, this.#stacks, this, () => !this.#isGone());
+    if (!this.#entries.inline) return;
+    // Where the entry never ends, this thread never gets to it.
+    this.#log.flush();
+    this.#context.connection.writeNow();
   }
 
-  #postedItem(type: number, id: number, head: string, body: Body): void {
-    switch (type) {
-      case FromGuest.json:
-        return this.flights.reply(id, JSON_REPLY_HEAD, body);
-      case FromGuest.bytes:
-        return this.flights.reply(id, BYTES_REPLY_HEAD, body);
-      case FromGuest.reply:
-        return this.flights.reply(id, head, body);
-      case FromGuest.failure:
-        return this.flights.throw(id, acceptFailure(head, this.#stacks));
-      case FromGuest.log:
-        return this.#log.append(head, id);
-      case FromGuest.bridgeCall:
-        if (acceptBridgeCall(head, body)) {
-          // Outward requests are counted for each invocation, so whose they are is worth more than batches.
-          if (this.#state === 'running' && this.flights.size > 0 && isOfUnknownOwner(head))
-            this.#entries.oneByOne();
-          this.#context.connection.send(FrameType.bridgeCall, this.id, id >>> 0, 0, head, body);
-        }
-        return;
-      case FromGuest.timer:
-        return this.#wakeIn(acceptWakeDelay(id));
-      case FromGuest.started:
-        return this.#started(head);
-      case FromGuest.startFailed: {
-        const failed = acceptFailure(head, this.#stacks);
-        return this.#loadFailed({
-          ...failed.failure,
-          ...(failed.stack === undefined ? {} : { stack: failed.stack }),
-        });
-      }
-      case FromGuest.shutDown:
-        return this.#stopped(head === '' ? undefined : this.#stacks.mapText(head));
-      case FromGuest.wantRandom:
-        this.#entries.push({ type: ToGuest.random, id: 0, head: '', body: freshBytes() });
-        // The entry that asked is still running; this enters after it.
-        return this.enter();
-      default:
-        return;
-    }
+  onReply(id: number, head: string, body: Body): void {
+    this.flights.reply(id, head, body);
   }
 
-  #wakeIn(delayMs: number): void {
+  onFailure(id: number, failed: AcceptedFailure): void {
+    this.flights.throw(id, failed);
+  }
+
+  onLog(lines: string, dropped: number): void {
+    this.#log.append(lines, dropped);
+  }
+
+  onBridgeCall(id: number, head: string, body: Body): void {
+    // Outward requests are counted for each invocation, so whose they are is worth more than batches.
+    if (this.#state === 'running' && this.flights.size > 0 && isOfUnknownOwner(head))
+      this.#entries.oneByOne();
+    this.#context.connection.send(FrameType.bridgeCall, this.id, id, 0, head, body);
+  }
+
+  onWakeWanted(delayMs: number): void {
     clearTimeout(this.#wakeTimer);
     this.#wakeTimer = setTimeout(() => this.#enterWith(ToGuest.wake), delayMs);
   }
 
-  #started(head: string): void {
+  onRandomWanted(): void {
+    this.#entries.push({ type: ToGuest.random, id: 0, head: '', body: freshBytes() });
+    // The entry that asked is still running; this enters after it.
+    this.enter();
+  }
+
+  onStarted(head: string): void {
     if (this.#state !== 'loading') return;
     clearTimeout(this.#startTimer);
     this.#state = 'running';
@@ -317,6 +315,10 @@ export class GuestIsolate implements Watched {
     this.#context.connection.send(FrameType.loaded, this.id, 0, 0, loaded);
     if (this.#unload !== undefined) this.#drain(this.#unload);
     this.enter();
+  }
+
+  onStartFailed({ failure: failed, stack }: AcceptedFailure): void {
+    this.#loadFailed(stack === undefined ? failed : { ...failed, stack });
   }
 
   /** Computing all the time is another mistake than waiting for something that never comes: they get different kinds. */
@@ -374,13 +376,13 @@ export class GuestIsolate implements Watched {
     this.#state = 'stopping';
     const { shutdown_ms } = this.#load.limits;
     this.#stopTimer = setTimeout(
-      () => this.#stopped(`onShutdown did not end within shutdown_ms (${shutdown_ms} ms)`),
+      () => this.onShutDown(`onShutdown did not end within shutdown_ms (${shutdown_ms} ms)`),
       shutdown_ms,
     );
     this.#enterWith(ToGuest.shutdown);
   }
 
-  #stopped(error: string | undefined): void {
+  onShutDown(error: string | undefined): void {
     if (this.#state !== 'stopping') return;
     if (error !== undefined) this.#log.write('error', `onShutdown: ${error}`);
     this.#log.flush();

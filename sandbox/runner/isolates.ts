@@ -17,6 +17,10 @@ export class Isolates {
     this.#context = context;
   }
 
+  get size(): number {
+    return this.#isolates.size;
+  }
+
   *flights(): Iterable<Flight> {
     for (const isolate of this.#isolates.values()) yield* isolate.flights.byId.values();
   }

@@ -40,6 +40,7 @@ isolates.use({
   }),
   suspects: new Suspects(now),
   now,
+  isAlone: () => isolates.size === 1,
   forget: (isolate) => isolates.forget(isolate),
   logWaiting: (isolate) => isolates.logWaiting(isolate),
   die,

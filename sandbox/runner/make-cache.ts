@@ -42,6 +42,7 @@ const LOAD: Load = {
   services: {},
   debugErrors: false,
   profile: false,
+  inline: false,
 };
 const REQUEST = JSON.stringify({
   kind: 'http',

@@ -16,10 +16,11 @@ import { boundsOf, isolateLimitsOf } from './bounds.ts';
 import { serveBridgeCall } from './bridge.ts';
 import { RETRY_AFTER_MS, type Call, type CallCarrier } from './call.ts';
 import type { Clock } from './clock.ts';
+import type { InlineEntries } from './inline-entries.ts';
 import type { Instance } from './instance.ts';
 import { Pings } from './pings.ts';
 import { believable, ResultReader } from './reply.ts';
-import { lostWith, Suspicion } from './runner-end.ts';
+import { heldUpBy, lostWith, overCpuLimit, Suspicion } from './runner-end.ts';
 import type { RunnerGone, RunnerOwner, RunnerProcess } from './runner-process.ts';
 import type { RetireReason } from './types.ts';
 import type { Watched } from './watch.ts';
@@ -36,6 +37,7 @@ export interface AccountRunnerParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: PoolMetrics | undefined;
+  readonly inline: InlineEntries;
   /** Calls that never ran: they go to a fresh isolate. */
   readonly resubmit: (calls: readonly Call[]) => void;
   /** The isolate takes no calls any more. */
@@ -71,6 +73,7 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
       cores: 0,
       busy: () => this.inFlight > 0 || this.isBetween,
       ping: (onPong) => this.#ping(onPong),
+      mayHoldUpMs: () => heldUpBy(this.#instances.values())?.deployment.limits.cpu_ms ?? 0,
       kill: (cause, detail) => process.kill(cause, detail),
       lastThrottledMs: 0,
     };
@@ -110,6 +113,7 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
     const { deployment } = instance;
     this.adopt(deployment);
     instance.number = ++this.#lastIsolate;
+    instance.inline = this.process.gauge !== undefined && this.#parts.inline.allows(instance);
     instance.logBytes = new Allowance(
       this.#parts.clock,
       LOG_SLACK * deployment.limits.log_bytes_per_s + LOG_BURST_BYTES,
@@ -129,6 +133,7 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
       services: deployment.services,
       debugErrors: deployment.debugErrors,
       profile: deployment.onProfile !== undefined,
+      inline: instance.inline,
     };
     const body = map.length === 0 ? code : Buffer.concat([code, map]);
     this.process.send(FrameType.load, instance.number, 0, 0, JSON.stringify(head), body);
@@ -369,6 +374,8 @@ export class AccountRunner implements RunnerOwner, CallCarrier {
     this.#pings.clear();
     const suspects = this.#suspicion.suspects(instances);
     const why = lostWith(gone.cause);
+    const culprit = gone.cause === 'cpu_limit' ? heldUpBy(instances) : undefined;
+    culprit?.settle(...overCpuLimit(culprit.deployment.limits));
     const back: Call[] = [];
     for (const instance of instances) {
       const unsent = instance.waiting.splice(0);

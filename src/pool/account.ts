@@ -7,6 +7,7 @@ import type { PoolMetrics } from '../telemetry/part-metrics.ts';
 import { AccountRunner } from './account-runner.ts';
 import { RETRY_AFTER_MS, type Call } from './call.ts';
 import type { Clock } from './clock.ts';
+import type { InlineEntries } from './inline-entries.ts';
 import { sameMake } from './same-make.ts';
 import { Instance, versionKey } from './instance.ts';
 import type { RunnerGone } from './runner-process.ts';
@@ -20,6 +21,7 @@ export interface AccountParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: PoolMetrics | undefined;
+  readonly inline: InlineEntries;
   readonly onRunner: (runner: AccountRunner) => void;
   readonly onRunnerGone: (runner: AccountRunner, gone: RunnerGone, suspects: readonly Instance[]) => void;
 }
@@ -179,7 +181,7 @@ export class Account {
   }
 
   async #acquire(deployment: Deployment): Promise<AccountRunner> {
-    const { spares, services, clock, log, metrics } = this.#parts;
+    const { spares, services, clock, log, metrics, inline } = this.#parts;
     let process = await spares.take();
     // It may die between its boot and this turn.
     while (process.state !== 'spare') process = await spares.take();
@@ -188,6 +190,7 @@ export class Account {
       clock,
       log,
       metrics,
+      inline,
       resubmit: (calls) => this.#resubmit(calls),
       onInstanceGone: (instance) => this.#forget(instance),
       onGone: (gone, why, suspects) => this.#onRunnerGone(gone, why, suspects),

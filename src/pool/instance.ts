@@ -21,6 +21,8 @@ export class Instance {
   number = 0;
   /** Replaced where a new deployment of the same version differs in nothing that the isolate was made with. */
   deployment: Deployment;
+  /** A call of it that is alone may hold its runner up. */
+  inline = false;
   /** Sent to the runner and not answered, by id; among them some that have their outcome already. */
   readonly sent = new Map<number, Call>();
   /** Outward requests on their way, by the runner's id. */

@@ -14,6 +14,7 @@ import { chooseJail } from './choose-jail.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { Deadlines } from './deadlines.ts';
 import { buildRunnerImage, type RunnerImage } from './image.ts';
+import { InlineEntries } from './inline-entries.ts';
 import { versionKey, type Instance } from './instance.ts';
 import { RUNNER_V8_FLAGS, type Jail, type JailKind } from './jail.ts';
 import { Quarantine } from './quarantine.ts';
@@ -58,6 +59,7 @@ class RunnerPool implements Pool {
   readonly #watchedRunners = new Map<Watched, { account: Account; runner: AccountRunner }>();
   readonly #deadlines: Deadlines;
   readonly #quarantine: Quarantine;
+  readonly #inline = new InlineEntries();
   readonly #watch: Watch;
   /** Runners that were ended and whose processes may not be gone yet. */
   readonly #ending = new Set<Promise<void>>();
@@ -187,6 +189,7 @@ class RunnerPool implements Pool {
       clock: this.#clock,
       log,
       metrics,
+      inline: this.#inline,
       onRunner: (runner) => {
         this.#watchedRunners.set(runner.watched, { account: this.#accounts.get(accountId)!, runner });
         this.#watch.add(runner.watched);
@@ -213,6 +216,11 @@ class RunnerPool implements Pool {
     if (BLAMELESS.has(gone.cause)) return;
     const { log } = this.#parts;
     log.warn({ account: accountId, pid: runner.process.pid, ...gone }, 'a runner died');
+    if (gone.cause === 'cpu_limit') {
+      // No worse than an isolate that was ended for it: the version goes on in another, which can't hold anything up.
+      for (const { key } of suspects) this.#inline.forbid(key);
+      return;
+    }
     for (const key of new Set(suspects.map((each) => each.key)))
       if (this.#quarantine.kill(key))
         log.warn(
@@ -222,6 +230,7 @@ class RunnerPool implements Pool {
   }
 
   async retire(...[lambdaId, version, reason]: Parameters<Pool['retire']>): Promise<void> {
+    this.#inline.forget(versionKey(lambdaId, version));
     await Promise.all(
       [...this.#accounts.values()].map((account) => account.retire(lambdaId, version, reason)),
     );

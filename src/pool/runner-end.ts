@@ -1,5 +1,6 @@
 import { failure, type Failure } from '../protocol/outcome.ts';
-import { RETRY_AFTER_MS } from './call.ts';
+import type { Limits } from '../config/limits.ts';
+import { RETRY_AFTER_MS, type Call } from './call.ts';
 import type { Clock } from './clock.ts';
 import type { Instance } from './instance.ts';
 import type { GoneCause } from './runner-process.ts';
@@ -14,6 +15,21 @@ export function lostWith(cause: GoneCause): Failure {
   if (cause === 'closed')
     return failure('draining', 'the host is shutting down', { retryAfterMs: RETRY_AFTER_MS });
   return failure('runner_lost', "the account's runner died", { retryAfterMs: RETRY_AFTER_MS });
+}
+
+/** The one call that can be holding its runner up: it was alone when it entered, so all others came after it. */
+export function heldUpBy(instances: Iterable<Instance>): Call | undefined {
+  for (const { inline, sent } of instances) {
+    const [oldest] = inline ? sent.values() : [];
+    if (oldest !== undefined) return oldest;
+  }
+  return undefined;
+}
+
+/** What the call is told, and billed for, that held its runner up until the host killed that. */
+export function overCpuLimit({ cpu_ms }: Pick<Limits, 'cpu_ms'>): [why: Failure, cpuUs: number] {
+  const detail = `an invocation computed for longer than it may: cpu_ms is ${cpu_ms}`;
+  return [failure('cpu_limit', detail), cpu_ms * 1_000];
 }
 
 /** Whose doing the end of a runner may be. */

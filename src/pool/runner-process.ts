@@ -27,7 +27,15 @@ import { openGauge, type Gauge } from './process-gauge.ts';
 export type RunnerState = 'booting' | 'spare' | 'serving' | 'draining' | 'gone';
 
 export type GoneCause =
-  'exited' | 'violation' | 'unresponsive' | 'memory_limit' | 'threads' | 'boot' | 'retired' | 'closed';
+  | 'exited'
+  | 'violation'
+  | 'unresponsive'
+  | 'cpu_limit'
+  | 'memory_limit'
+  | 'threads'
+  | 'boot'
+  | 'retired'
+  | 'closed';
 
 export interface RunnerGone {
   readonly cause: GoneCause;

@@ -15,6 +15,8 @@ export interface Watched {
   /** Something is under way. */
   busy(): boolean;
   ping(onPong: () => void): void;
+  /** CPU that the call under way may use while the runner answers nothing, in milliseconds; 0: the runner must answer. */
+  mayHoldUpMs(): number;
   kill(cause: GoneCause, detail: string): void;
   /** Epoch milliseconds of the last moment that it was held back for its CPU; while it is, nothing can be asked of it. */
   lastThrottledMs: number;
@@ -54,6 +56,17 @@ const HEAVY_CORES = 0.5;
 const LIGHT_CORES = 0.25;
 /** What was used so long ago counts a third of what is used now. */
 const LATELY_MS = 1_000;
+
+/** What one look shows. */
+interface Look {
+  readonly now: number;
+  /** Since the tick before, as far as the host was awake. */
+  readonly elapsedMs: number;
+  readonly busy: boolean;
+  /** It used most of the time since the last look. */
+  readonly computing: boolean;
+  readonly reading: ProcessReading | undefined;
+}
 
 interface Record {
   lookedMs: number;
@@ -136,10 +149,12 @@ export class Watch {
     const reading = watched.gauge()?.read();
     const sinceMs = Math.max(0, now - record.lookedMs);
     record.lookedMs = now;
+    let computing = false;
     if (reading) {
       const usedMs = Math.max(0, reading.cpuMs - record.cpuMs);
       record.cpuMs = reading.cpuMs;
       record.waitedCpuMs += usedMs;
+      computing = usedMs > sinceMs * SCHEDULED_SHARE;
       if (reading.residentBytes > watched.residentLimitBytes) {
         watched.kill(
           'memory_limit',
@@ -155,7 +170,7 @@ export class Watch {
       this.#weigh(watched, record, usedMs, sinceMs);
       this.#measureGrowth(watched, record, reading);
     }
-    if (!record.stopped) this.#askForLife(watched, record, now, elapsedMs, busy, reading);
+    if (!record.stopped) this.#askForLife(watched, record, { now, elapsedMs, busy, computing, reading });
   }
 
   #throttle(watched: Watched, record: Record, usedMs: number, sinceMs: number, now: number): void {
@@ -188,26 +203,29 @@ export class Watch {
     this.#parts.onGrown(watched);
   }
 
-  #askForLife(
-    watched: Watched,
-    record: Record,
-    now: number,
-    elapsedMs: number,
-    busy: boolean,
-    reading: ProcessReading | undefined,
-  ): void {
-    if (record.pingSentMs === undefined) {
-      if (now - record.pingedMs < (busy ? BUSY_PING_MS : IDLE_PING_MS)) return;
-      record.pingSentMs = record.pingedMs = now;
-      record.waitedMs = record.waitedCpuMs = 0;
-      watched.ping(() => (record.pingSentMs = undefined));
-      return;
-    }
+  #askForLife(watched: Watched, record: Record, look: Look): void {
+    if (record.pingSentMs !== undefined) return this.#judgeSilence(watched, record, look);
+    const { now, busy, computing } = look;
+    // What holds its runner up is bounded from the ping on.
+    const pauseMs = !busy ? IDLE_PING_MS : computing && watched.mayHoldUpMs() > 0 ? TICK_MS : BUSY_PING_MS;
+    if (now - record.pingedMs < pauseMs) return;
+    record.pingSentMs = record.pingedMs = now;
+    record.waitedMs = record.waitedCpuMs = 0;
+    watched.ping(() => (record.pingSentMs = undefined));
+  }
+
+  #judgeSilence(watched: Watched, record: Record, { elapsedMs, reading }: Look): void {
     record.waitedMs += elapsedMs;
-    if (record.waitedMs < SILENT_MS) return;
-    const starved = reading?.state === 'R' && record.waitedCpuMs < record.waitedMs * SCHEDULED_SHARE;
-    if (starved && record.waitedMs < STARVED_MS) return;
-    watched.kill('unresponsive', `no pong for ${record.waitedMs} ms`);
+    const { waitedMs, waitedCpuMs } = record;
+    const ready = reading?.state === 'R';
+    const scheduled = waitedCpuMs >= waitedMs * SCHEDULED_SHARE;
+    const mayMs = watched.mayHoldUpMs();
+    if (mayMs > 0 && waitedCpuMs > mayMs)
+      return watched.kill('cpu_limit', `${waitedCpuMs} ms of CPU without an answer; cpu_ms is ${mayMs}`);
+    if (waitedMs < SILENT_MS || (mayMs > 0 && (ready || scheduled))) return;
+    const starved = ready && !scheduled;
+    if (starved && waitedMs < STARVED_MS) return;
+    watched.kill('unresponsive', `no pong for ${waitedMs} ms`);
   }
 }
 

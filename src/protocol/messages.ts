@@ -57,6 +57,11 @@ export interface Load {
   readonly debugErrors: boolean;
   /** Collect a CPU profile, sent with `unloaded`. */
   readonly profile: boolean;
+  /**
+   * Entries that are usually brief may hold up the runner's own thread. The host then watches the process: while it answers nothing, it may
+   * use `cpu_ms` of CPU.
+   */
+  readonly inline: boolean;
 }
 
 export interface Unload {

@@ -98,6 +98,35 @@ describe('a tenant that misbehaves gets its own error, and another account notic
     assert.equal(again.statusCode, 200, again.text);
   });
 
+  test('one that was brief, and then computes for ever, costs its account one runner, and after that isolates', async () => {
+    const tenant = await host.account();
+    const source = `export async function main(request: any) {
+      if (!request.json.loop) return 'ok';
+      console.log('about to loop');
+      for (;;);
+    }`;
+    const lambdaId = await deploy(tenant.api, source);
+    const killed = async (): Promise<number> =>
+      Number(
+        /runners_ended_total\{cause="cpu_limit"\} (\d+)/.exec((await host.operator.getMetrics()).text)?.[1] ??
+          0,
+      );
+    const before = await killed();
+    for (let turn = 1; turn <= 2; turn++) {
+      for (let i = 0; i < 150; i++) assert.equal((await callMain(tenant.api, lambdaId, { i })).json, 'ok');
+      const reply = await callMain(tenant.api, lambdaId, { loop: true });
+      const body = reply.json as { error_code: number; detail: string };
+      assert.deepEqual([reply.statusCode, body.error_code], [504, 43002], reply.text);
+      assert.match(body.detail, /cpu_ms is 1000/);
+      assert.equal(await killed(), before + 1, `after loop ${turn}`);
+      assert.equal((await callMain(tenant.api, lambdaId, {})).json, 'ok');
+    }
+    const lines = (await tenant.api.getLogs({ lambdaId })).json.items.map(({ message }) => message);
+    assert.equal(lines.filter((message) => message === 'about to loop').length, 2);
+    const { total } = (await tenant.api.getUsage(tenant.accountId, {})).json;
+    assert.ok(total.cpu_seconds >= 2, `${total.cpu_seconds} s of CPU billed`);
+  });
+
   test('the bystander had no failed call', async () => {
     const { calls, failures } = await bystander.stop();
     assert.ok(calls > 100, `only ${calls} calls were made`);

@@ -32,6 +32,23 @@ export const CLASSES = {
 export type ClassName = keyof typeof CLASSES;
 
 /**
+ * Classes whose lambdas attack a second time, after calls that were brief: then they are entered on their runner's own thread
+ * (docs/decisions/inline-entries.md), and must end as well.
+ */
+export const AFTER_BRIEF_CALLS: ReadonlySet<ClassName> = new Set([
+  'heap',
+  'buffers',
+  'cpu-sync',
+  'cpu-async',
+  'regex-bigint',
+  'pending',
+  'stack',
+  'errors',
+  'results',
+  'logs',
+]);
+
+/**
  * One way that a case may end, as its `expect:` line has it; several stand between bars:
  * `504 43002` (status, error code), `200 "blocked"` (status, JSON), `refused 400 43030 zip_traversal` (an upload), `"blocked"` (what an action gives).
  */

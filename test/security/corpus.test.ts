@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { brokerUrl } from '../broker.ts';
 import { startBystander, type Bystander } from './bystander.ts';
-import { CLASSES, readCases, type ClassName } from './cases.ts';
+import { AFTER_BRIEF_CALLS, CLASSES, readCases, type AttackCase, type ClassName } from './cases.ts';
 import { isExpected, openStage, type Stage } from './stage.ts';
 
 const ONLY = process.env.ISOLAMBDA_CORPUS_CLASSES?.split(',');
@@ -47,23 +47,27 @@ describe('the attack corpus', { concurrency: 3 }, () => {
     assert.ok(blockedMs <= MAX_BLOCKED_MS, `the host's loop was blocked for ${blockedMs} ms`);
   });
 
-  for (const [className, cases] of corpus) {
-    for (const attack of cases) {
-      test(`${className}/${attack.name}: ${attack.tries}`, async () => {
-        let end = await stage.run(attack);
-        // The attacks of a class share an account: the one before may still be taking its runner down.
-        const unexpected = !attack.expect.some((ending) => isExpected(end, ending));
-        if (unexpected && end.code === RUNNER_LOST) end = await stage.run(attack);
-        const wanted = attack.expect.map(({ text }) => text).join(' or ');
-        assert.ok(
-          attack.expect.some((ending) => isExpected(end, ending)),
-          `must end with ${wanted}; it ended with ${JSON.stringify(end)}`,
-        );
-        if (attack.detail) assert.match(end.detail ?? '', attack.detail);
-        ended.set(className, (ended.get(className) ?? 0) + 1);
-      });
+  const attack = async (className: ClassName, attack: AttackCase, after?: 'brief calls'): Promise<void> => {
+    let end = await stage.run(attack, after);
+    // The attacks of a class share an account: the one before may still be taking its runner down.
+    const unexpected = !attack.expect.some((ending) => isExpected(end, ending));
+    if (unexpected && end.code === RUNNER_LOST) end = await stage.run(attack, after);
+    const wanted = attack.expect.map(({ text }) => text).join(' or ');
+    assert.ok(
+      attack.expect.some((ending) => isExpected(end, ending)),
+      `must end with ${wanted}; it ended with ${JSON.stringify(end)}`,
+    );
+    if (attack.detail) assert.match(end.detail ?? '', attack.detail);
+    ended.set(className, (ended.get(className) ?? 0) + 1);
+  };
+
+  for (const [className, cases] of corpus)
+    for (const each of cases) {
+      const name = `${className}/${each.name}: ${each.tries}`;
+      test(name, () => attack(className, each));
+      if (AFTER_BRIEF_CALLS.has(className) && each.kind === 'lambda')
+        test(`${name}, after brief calls`, () => attack(className, each, 'brief calls'));
     }
-  }
 });
 
 test('the corpus has as many cases of each class as were promised', () => {

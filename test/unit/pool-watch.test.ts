@@ -21,6 +21,7 @@ function play(limits: { cores?: number; residentMb?: number; busy?: boolean } = 
     killed: '',
     pings: 0,
     grown: 0,
+    mayHoldUpMs: 0,
     process,
     clock,
   };
@@ -40,6 +41,7 @@ function play(limits: { cores?: number; residentMb?: number; busy?: boolean } = 
       close: () => undefined,
     }),
     busy: () => played.busy,
+    mayHoldUpMs: () => played.mayHoldUpMs,
     ping: (onPong) => {
       played.pings++;
       pongs.push(onPong);
@@ -108,6 +110,40 @@ describe('the watch', () => {
     stuck.played.process.state = 'R';
     stuck.run(2000, 1);
     assert.equal(stuck.played.killed, 'unresponsive');
+  });
+
+  it('lets a call hold its runner up for the CPU that it may use, from soon after it began to compute, and no longer', () => {
+    const { played, run } = play();
+    run(2_000, 0.1);
+    played.mayHoldUpMs = 1_000;
+    played.answers = false;
+    played.process.state = 'R';
+    run(1_000, 1);
+    assert.equal(played.killed, '');
+    run(400, 1);
+    assert.equal(played.killed, 'cpu_limit');
+  });
+
+  it('takes a call for computing that waits for a processor, and one for stuck that does not want any', () => {
+    const slowly = play();
+    slowly.played.mayHoldUpMs = 5_000;
+    slowly.played.answers = false;
+    slowly.played.process.state = 'R';
+    slowly.run(20_000, 0.1);
+    assert.equal(slowly.played.killed, '');
+    const asleep = play();
+    asleep.played.mayHoldUpMs = 5_000;
+    asleep.played.answers = false;
+    asleep.run(2_000);
+    assert.equal(asleep.played.killed, 'unresponsive');
+  });
+
+  it('does not hold the CPU of a runner against a call while the runner answers', () => {
+    const { played, run } = play({ cores: 2 });
+    played.mayHoldUpMs = 1_000;
+    played.process.state = 'R';
+    run(10_000, 1.5);
+    assert.equal(played.killed, '');
   });
 
   it('kills above the memory limit, not at it', () => {

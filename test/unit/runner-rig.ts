@@ -172,6 +172,7 @@ export class RunnerUnderTest {
       services: {},
       debugErrors: false,
       profile: false,
+      inline: false,
       ...rest,
       limits: { ...DEFAULT_LIMITS, ...limits } as Load['limits'],
     };

@@ -1,0 +1,18 @@
+/** CPU of an entry that is brief: to hold the runner up for so long costs less than two wake-ups of a thread. */
+const BRIEF_US = 2_000;
+/** So many brief entries in a row are a habit; one that is not ends it. */
+const HABIT = 64;
+
+/** Whether a lambda's entries have been brief lately. */
+export class Brevity {
+  #inARow = 0;
+
+  /** An entry has ended that used so many microseconds of CPU. */
+  learn(us: number): void {
+    this.#inARow = us <= BRIEF_US ? this.#inARow + 1 : 0;
+  }
+
+  get isHabit(): boolean {
+    return this.#inARow >= HABIT;
+  }
+}
