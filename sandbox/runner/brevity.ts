@@ -1,5 +1,5 @@
-/** CPU of an entry that is brief: to hold the runner up for so long costs less than two wake-ups of a thread. */
-const BRIEF_US = 2_000;
+/** CPU of an entry that is brief: what a runner that is held up for so long keeps waiting does not notice. */
+const BRIEF_US = 5_000;
 /** So many brief entries in a row are a habit; one that is not ends it. */
 const HABIT = 64;
 

@@ -112,17 +112,23 @@ describe('a tenant that misbehaves gets its own error, and another account notic
           0,
       );
     const before = await killed();
-    for (let turn = 1; turn <= 2; turn++) {
+    let loops = 0;
+    const loop = async (): Promise<void> => {
       for (let i = 0; i < 150; i++) assert.equal((await callMain(tenant.api, lambdaId, { i })).json, 'ok');
       const reply = await callMain(tenant.api, lambdaId, { loop: true });
       const body = reply.json as { error_code: number; detail: string };
       assert.deepEqual([reply.statusCode, body.error_code], [504, 43002], reply.text);
       assert.match(body.detail, /cpu_ms is 1000/);
-      assert.equal(await killed(), before + 1, `after loop ${turn}`);
       assert.equal((await callMain(tenant.api, lambdaId, {})).json, 'ok');
-    }
+      loops++;
+    };
+    // On a busy machine a call may have been longer than brief just then: such a loop costs an isolate only.
+    while (loops < 5 && (await killed()) === before) await loop();
+    assert.equal(await killed(), before + 1);
+    await loop();
+    assert.equal(await killed(), before + 1, 'the version may not hold its runner up again');
     const lines = (await tenant.api.getLogs({ lambdaId })).json.items.map(({ message }) => message);
-    assert.equal(lines.filter((message) => message === 'about to loop').length, 2);
+    assert.equal(lines.filter((message) => message === 'about to loop').length, loops);
     const { total } = (await tenant.api.getUsage(tenant.accountId, {})).json;
     assert.ok(total.cpu_seconds >= 2, `${total.cpu_seconds} s of CPU billed`);
   });

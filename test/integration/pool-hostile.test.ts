@@ -203,10 +203,22 @@ describe('a runner that does not answer', () => {
 
   it('to pings either is killed within seconds, with what it had', async (t) => {
     const p = await testPool(t);
-    const lambda = deployment({ limits: { cpu_cores: 2 } });
+    const lambda = deployment({ limits: { cpu_cores: 2, cpu_ms: 999 } });
     const outcome = await p.run(lambda, { do: 'spin', ms: 60_000 });
     assert.equal(outcome.kind, 'runner_lost');
     assert.equal((await p.run(lambda, { do: 'reply' })).kind, 'reply');
+  });
+
+  it('because a call may hold it up, is killed when that has used its CPU, and the version may not again', async (t) => {
+    const p = await testPool(t, { config: { spareRunners: 2 } });
+    const lambda = deployment({ limits: { cpu_cores: 2, cpu_ms: 1_000 } });
+    await p.run(lambda, { do: 'reply' });
+    const culprit = p.run(lambda, { do: 'spin', ms: 60_000 });
+    const behind = p.run(lambda, { do: 'reply' });
+    assert.equal((await culprit).kind, 'cpu_limit');
+    assert.equal((await behind).kind, 'runner_lost');
+    assert.equal((await p.run(lambda, { do: 'spin', ms: 60_000 })).kind, 'runner_lost');
+    assert.equal((await p.run(lambda, { do: 'reply' })).kind, 'reply', 'neither kill shuts the version out');
   });
 
   it('to a load leaves those that wait with a timeout', async (t) => {
