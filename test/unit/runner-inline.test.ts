@@ -60,15 +60,29 @@ async function holdsUp(runner: RunnerUnderTest, isolate: number, name = 'compute
   return order.indexOf('result') < order.indexOf('pong');
 }
 
+/** Whether it comes to that: on a busy machine a call may just have been longer than a brief one is. */
+async function comesTo(
+  runner: RunnerUnderTest,
+  isolate: number,
+  holds: () => Promise<boolean>,
+): Promise<boolean> {
+  for (let tries = 0; tries < 5; tries++) {
+    await becomeBrief(runner, isolate);
+    if (await holds()) return true;
+  }
+  return false;
+}
+
 test('a call that is alone enters on the runner’s thread once its lambda is known to be brief', async (t) => {
   const runner = await startRunner(t);
   const isolate = await runner.load(DEEDS, { inline: true });
   assert.equal(await holdsUp(runner, isolate), false, 'before it is known');
-  await becomeBrief(runner, isolate);
-  assert.equal(await holdsUp(runner, isolate), true, 'after');
+  assert.ok(await comesTo(runner, isolate, () => holdsUp(runner, isolate)), 'after');
   assert.equal(await holdsUp(runner, isolate), false, 'one that was not brief');
-  await becomeBrief(runner, isolate);
-  assert.equal(await holdsUp(runner, isolate, 'computeLate'), true, 'its microtasks too');
+  assert.ok(
+    await comesTo(runner, isolate, () => holdsUp(runner, isolate, 'computeLate')),
+    'its microtasks too',
+  );
 });
 
 test('it does not where the host forbids it, where another isolate lives in the runner, or another call is under way', async (t) => {
@@ -104,7 +118,6 @@ test('inline, a call gets what it gets elsewhere: late replies, failures, outwar
   assert.equal((await runner.result(fetching)).json, 'outside');
 
   const answerHoldsUp = async (): Promise<boolean> => {
-    await becomeBrief(runner, isolate);
     const id = runner.startInvoke(isolate, deed('fetchAndCompute'));
     const call = await runner.next('bridgeCall');
     const ping = ++pings;
@@ -115,10 +128,10 @@ test('inline, a call gets what it gets elsewhere: late replies, failures, outwar
     await runner.next('pong', (pong) => pong.id === ping);
     return runner.received[before]?.name === 'result';
   };
-  // On a busy machine what asks outward may not be brief itself.
-  let heldUp = false;
-  for (let tries = 0; tries < 5 && !heldUp; tries++) heldUp = await answerHoldsUp();
-  assert.ok(heldUp, 'the answer of an outward call enters inline, too');
+  assert.ok(
+    await comesTo(runner, isolate, answerHoldsUp),
+    'the answer of an outward call enters inline, too',
+  );
 });
 
 test('bytes and long texts go in and out inline, too', async (t) => {
