@@ -40,6 +40,7 @@ export interface FlightsParts {
 export class Flights {
   readonly #parts: FlightsParts;
   readonly #flights = new Map<number, Flight>();
+  #held: (() => void)[] | undefined;
 
   constructor(parts: FlightsParts) {
     this.#parts = parts;
@@ -61,6 +62,18 @@ export class Flights {
   entered(id: number): void {
     const flight = this.#flights.get(id);
     if (flight !== undefined) flight.entered = true;
+  }
+
+  /** From now on results are kept back, until `release`: who holds this thread up must be known by its open call. */
+  hold(): void {
+    this.#held = [];
+  }
+
+  /** What was kept back; it is sent by calling it. */
+  release(): readonly (() => void)[] {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    return held;
   }
 
   /** The handler returned; what it returned is checked here against the lambda's limits. */
@@ -110,6 +123,10 @@ export class Flights {
   #result(id: number, head: string, body: Body): void {
     const flight = this.#flights.get(id);
     if (flight === undefined) return;
+    if (this.#held !== undefined) {
+      this.#held.push(() => this.#result(id, head, body));
+      return;
+    }
     const { isolate, log, connection, bill, onNone } = this.#parts;
     this.#flights.delete(id);
     log.flush();

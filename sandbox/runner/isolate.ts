@@ -224,12 +224,15 @@ export class GuestIsolate implements Watched, GuestListener {
     for (const { type, id } of items) if (type === ToGuest.invoke) this.flights.entered(id);
     this.#heap.ran();
     this.#meter.beginEntry();
-    if (!this.#entries.inline) this.#context.watchdog.wake();
+    if (this.#entries.inline) this.flights.hold();
+    else this.#context.watchdog.wake();
   }
 
   #entryEnded(error: unknown): boolean {
+    const results = this.flights.release();
     if (this.#isGone()) return false;
     this.check();
+    for (const send of results) send();
     if (error !== undefined) this.#entryThrew(error);
     if (this.#isGone()) return false;
     if (this.#heap.bytes === 0) this.#refreshHeap();
@@ -263,12 +266,10 @@ export class GuestIsolate implements Watched, GuestListener {
 
   #posted(...posted: Posted): void {
     if (this.#isGone()) return;
-    const breach = this.#meter.sample();
-    // The isolate can't be ended while it holds this thread: it is when the entry has ended, and what it says now comes too late.
-    if (breach !== undefined && this.#entries.inline) return;
+    this.#meter.sample();
     hearPosted(posted, this.#stacks, this, () => !this.#isGone());
     if (!this.#entries.inline) return;
-    // Where the entry never ends, this thread never gets to it.
+    // Where the entry never ends, this thread gets to it at no other time.
     this.#log.flush();
     this.#context.connection.writeNow();
   }
