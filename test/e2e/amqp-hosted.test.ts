@@ -134,7 +134,7 @@ export async function lambda_handler() {
       t,
       "export async function lambda_handler(event: string) {\n  if (event === 'loop') for (;;);\n  if (event === 'wait') await new Promise(() => {});\n  return event;\n}\n",
       { queue: 'hungry' },
-      { timeout_ms: 400, cpu_ms: 100, request_bytes: 1_000 },
+      { timeout_ms: 1_500, cpu_ms: 100, request_bytes: 1_000 },
     );
     await callOnceServed(hungry.rpc, hungry.queue, 'x');
     await assert.rejects(hungry.rpc.call(hungry.queue, 'loop'), fails('cpu_limit'));

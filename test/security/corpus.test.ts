@@ -7,10 +7,11 @@ import { after, before, describe, test } from 'node:test';
 import { brokerUrl } from '../broker.ts';
 import { startBystander, type Bystander } from './bystander.ts';
 import { AFTER_BRIEF_CALLS, CLASSES, readCases, type AttackCase, type ClassName } from './cases.ts';
-import { isExpected, openStage, type Stage } from './stage.ts';
+import { isExpected, openStage, type Ended, type Stage } from './stage.ts';
 
 const ONLY = process.env.ISOLAMBDA_CORPUS_CLASSES?.split(',');
 const RUNNER_LOST = 43009;
+const MEMORY_LIMIT = 43003;
 const MAX_BLOCKED_MS = 250;
 
 const classes = (Object.keys(CLASSES) as ClassName[]).filter(
@@ -48,15 +49,15 @@ describe('the attack corpus', { concurrency: 3 }, () => {
   });
 
   const attack = async (className: ClassName, attack: AttackCase, after?: 'brief calls'): Promise<void> => {
+    // Inline, where V8 gives up on an isolate, it is the runner's own thread that never returns: what V8 said is lost with it.
+    const gaveUp = attack.expect.some(({ code }) => code === MEMORY_LIMIT) && after !== undefined;
+    const allowed = (end: Ended): boolean =>
+      attack.expect.some((ending) => isExpected(end, ending)) || (gaveUp && end.code === RUNNER_LOST);
     let end = await stage.run(attack, after);
     // The attacks of a class share an account: the one before may still be taking its runner down.
-    const unexpected = !attack.expect.some((ending) => isExpected(end, ending));
-    if (unexpected && end.code === RUNNER_LOST) end = await stage.run(attack, after);
+    if (!allowed(end) && end.code === RUNNER_LOST) end = await stage.run(attack, after);
     const wanted = attack.expect.map(({ text }) => text).join(' or ');
-    assert.ok(
-      attack.expect.some((ending) => isExpected(end, ending)),
-      `must end with ${wanted}; it ended with ${JSON.stringify(end)}`,
-    );
+    assert.ok(allowed(end), `must end with ${wanted}; it ended with ${JSON.stringify(end)}`);
     if (attack.detail) assert.match(end.detail ?? '', attack.detail);
     ended.set(className, (ended.get(className) ?? 0) + 1);
   };
