@@ -234,6 +234,14 @@ async function taskRequests({ schema }: Kysely<never>): Promise<void> {
     .execute();
 }
 
+const TRIES = 5;
+/** PostgreSQL's codes for a column and a table that are not there. */
+const VANISHED: ReadonlySet<unknown> = new Set(['42703', '42P01']);
+
+/** Kysely first looks through all tables of the database, and PostgreSQL fails where one of another schema is dropped just then. */
+const isOfVanished = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && VANISHED.has(error.code);
+
 /**
  * Brings the tables to this release's shape; refuses a store that a later release has changed. `sharedSchema` names the
  * schema of a store on PostgreSQL: several hosts that start at once migrate it under an advisory lock, one of them.
@@ -246,7 +254,9 @@ export async function migrate(db: Kysely<Schema>, sharedSchema?: string): Promis
     // Else a store in another schema of the database would pass for this one.
     ...(sharedSchema === undefined ? {} : { migrationTableSchema: sharedSchema }),
   });
-  const { error } = await migrator.migrateToLatest();
+  let { error } = await migrator.migrateToLatest();
+  for (let tries = 1; tries < TRIES && isOfVanished(error); tries++)
+    ({ error } = await migrator.migrateToLatest());
   if (error === undefined) return;
   // Kysely has no typed error for it: it says which migration ran here that this release doesn't know.
   const later =

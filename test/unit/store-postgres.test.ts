@@ -34,6 +34,25 @@ describe('a shared store', () => {
     await assert.rejects(open(t, url), error('configuration', /999-later[^]*another database/));
   });
 
+  test('it opens while tables of other schemas come and go', async (t) => {
+    const [url, others] = [await ownSchema(t), await ownSchema(t)];
+    let done = false;
+    const comeAndGo = async (name: string): Promise<void> => {
+      const columns = Array.from({ length: 40 }, (_, column) => `c${column} serial`).join(', ');
+      while (!done) {
+        await query(others, `create table ${name} (${columns})`);
+        await query(others, `drop table ${name}`);
+      }
+    };
+    const coming = ['a', 'b', 'c'].map(comeAndGo);
+    try {
+      for (let opened = 0; opened < 20; opened++) await open(t, url);
+    } finally {
+      done = true;
+      await Promise.all(coming);
+    }
+  });
+
   test('a text with U+0000 is no internal error, and big numbers stay numbers', async (t) => {
     const store = await open(t, await ownSchema(t));
     const time = 1_700_000_000_000;
