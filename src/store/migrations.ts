@@ -235,8 +235,8 @@ async function taskRequests({ schema }: Kysely<never>): Promise<void> {
 }
 
 const TRIES = 5;
-/** PostgreSQL's codes for a column and a table that are not there. */
-const VANISHED: ReadonlySet<unknown> = new Set(['42703', '42P01']);
+/** PostgreSQL's codes for a column, a table and a schema that are not there. */
+const VANISHED: ReadonlySet<unknown> = new Set(['42703', '42P01', '3F000']);
 
 /** Kysely first looks through all tables of the database, and PostgreSQL fails where one of another schema is dropped just then. */
 const isOfVanished = (error: unknown): boolean =>

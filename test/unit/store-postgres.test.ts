@@ -34,7 +34,7 @@ describe('a shared store', () => {
     await assert.rejects(open(t, url), error('configuration', /999-later[^]*another database/));
   });
 
-  test('it opens while tables of other schemas come and go', async (t) => {
+  test('it opens while other schemas and their tables come and go', async (t) => {
     const [url, others] = [await ownSchema(t), await ownSchema(t)];
     let done = false;
     const comeAndGo = async (name: string): Promise<void> => {
@@ -44,7 +44,13 @@ describe('a shared store', () => {
         await query(others, `drop table ${name}`);
       }
     };
-    const coming = ['a', 'b', 'c'].map(comeAndGo);
+    const schemaComesAndGoes = async (): Promise<void> => {
+      while (!done) {
+        await query(others, 'create schema isolambda_test_passing create table t (c serial)');
+        await query(others, 'drop schema isolambda_test_passing cascade');
+      }
+    };
+    const coming = [...['a', 'b', 'c'].map(comeAndGo), schemaComesAndGoes()];
     try {
       for (let opened = 0; opened < 20; opened++) await open(t, url);
     } finally {
