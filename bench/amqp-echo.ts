@@ -62,7 +62,7 @@ async function measureTurn({ url, product, calls, inFlight }: EchoOptions, pair:
   const servers = [
     await serve(product(queue('product'))),
     await serve([script('./amqp-peer.ts'), url, queue('peer')]),
-    await serve([script('./amqp-wall.ts'), url, queue('wall')]),
+    await serve([script('./amqp-peer.ts'), url, queue('wall'), 'wall']),
   ];
   const loadAll = async (): Promise<Turn> => ({
     product: await load(url, queue('product'), calls, inFlight),

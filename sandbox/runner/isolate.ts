@@ -1,7 +1,7 @@
 import type IsolatedVm from 'isolated-vm';
 import { FrameType } from '../../src/protocol/frame.ts';
 import type { IsolateGone, Load, Unload } from '../../src/protocol/messages.ts';
-import { failure, type Failure } from '../../src/protocol/outcome.ts';
+import { failure, overCpuDetail, type Failure } from '../../src/protocol/outcome.ts';
 import { SHARED_SLOTS, ToGuest, type Body } from '../bridge/wire.ts';
 import type { AcceptedFailure } from '../bridge/failure.ts';
 import { isOfUnknownOwner } from '../bridge/call.ts';
@@ -174,10 +174,10 @@ export class GuestIsolate implements Watched, GuestListener {
     if (this.#isolate.isDisposed) return this.#outOfMemory();
     const breach = this.#meter.sample();
     if (breach === undefined || this.#state === 'loading' || this.#state === 'stopping') return;
-    const limit = `cpu_ms is ${this.#load.limits.cpu_ms}`;
+    const { cpu_ms } = this.#load.limits;
     const detail = breach.background
-      ? `timers or other work outside of requests computed for too long: ${limit}`
-      : `an invocation computed for longer than it may: ${limit}`;
+      ? `timers or other work outside of requests computed for too long: cpu_ms is ${cpu_ms}`
+      : overCpuDetail(cpu_ms);
     this.#lose('cpu_limit', detail, breach.culprit);
   }
 

@@ -1,4 +1,4 @@
-import { failure, type Failure } from '../protocol/outcome.ts';
+import { failure, overCpuDetail, type Failure } from '../protocol/outcome.ts';
 import type { Limits } from '../config/limits.ts';
 import { RETRY_AFTER_MS, type Call } from './call.ts';
 import type { Clock } from './clock.ts';
@@ -28,8 +28,7 @@ export function heldUpBy(instances: Iterable<Instance>): Call | undefined {
 
 /** What the call is told, and billed for, that held its runner up until the host killed that. */
 export function overCpuLimit({ cpu_ms }: Pick<Limits, 'cpu_ms'>): [why: Failure, cpuUs: number] {
-  const detail = `an invocation computed for longer than it may: cpu_ms is ${cpu_ms}`;
-  return [failure('cpu_limit', detail), cpu_ms * 1_000];
+  return [failure('cpu_limit', overCpuDetail(cpu_ms)), cpu_ms * 1_000];
 }
 
 /** Whose doing the end of a runner may be. */

@@ -71,6 +71,10 @@ export function isFailureKind(kind: unknown): kind is FailureKind {
   return typeof kind === 'string' && KINDS.has(kind);
 }
 
+/** What a call is told that used more than `cpu_ms`, whoever found out. */
+export const overCpuDetail = (cpuMs: number): string =>
+  `an invocation computed for longer than it may: cpu_ms is ${cpuMs}`;
+
 export function failure(
   kind: FailureKind,
   detail: string,

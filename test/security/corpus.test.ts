@@ -48,7 +48,7 @@ describe('the attack corpus', { concurrency: 3 }, () => {
     assert.ok(blockedMs <= MAX_BLOCKED_MS, `the host's loop was blocked for ${blockedMs} ms`);
   });
 
-  const attack = async (className: ClassName, attack: AttackCase, after?: 'brief calls'): Promise<void> => {
+  const mustEnd = async (className: ClassName, attack: AttackCase, after?: 'brief calls'): Promise<void> => {
     // Inline, where V8 gives up on an isolate, it is the runner's own thread that never returns: what V8 said is lost with it.
     const gaveUp = attack.expect.some(({ code }) => code === MEMORY_LIMIT) && after !== undefined;
     const allowed = (end: Ended): boolean =>
@@ -65,9 +65,9 @@ describe('the attack corpus', { concurrency: 3 }, () => {
   for (const [className, cases] of corpus)
     for (const each of cases) {
       const name = `${className}/${each.name}: ${each.tries}`;
-      test(name, () => attack(className, each));
+      test(name, () => mustEnd(className, each));
       if (AFTER_BRIEF_CALLS.has(className) && each.kind === 'lambda')
-        test(`${name}, after brief calls`, () => attack(className, each, 'brief calls'));
+        test(`${name}, after brief calls`, () => mustEnd(className, each, 'brief calls'));
     }
 });
 

@@ -48,14 +48,18 @@ async function becomeBrief(runner: RunnerUnderTest, isolate: number): Promise<vo
 
 let pings = 0;
 
+/** Asks for a sign of life in a moment, not in one write with what came before: a runner enters after all that it has read. */
+function pingSoon(runner: RunnerUnderTest): Promise<unknown> {
+  const ping = ++pings;
+  setTimeout(() => runner.send(FrameType.ping, 0, ping, 0, ''), 30);
+  return runner.next('pong', ({ id }) => id === ping);
+}
+
 /** Whether the runner answers a ping only after the call: then the call holds its thread. */
 async function holdsUp(runner: RunnerUnderTest, isolate: number, name = 'compute'): Promise<boolean> {
   const before = runner.received.length;
   runner.startInvoke(isolate, deed(name));
-  const ping = ++pings;
-  // Not in one write with the call: a runner enters after all that it has read.
-  setTimeout(() => runner.send(FrameType.ping, 0, ping, 0, ''), 30);
-  await Promise.all([runner.next('result'), runner.next('pong', ({ id }) => id === ping)]);
+  await Promise.all([runner.next('result'), pingSoon(runner)]);
   const order = runner.received.slice(before).map(({ name: frame }) => frame);
   return order.indexOf('result') < order.indexOf('pong');
 }
@@ -120,12 +124,10 @@ test('inline, a call gets what it gets elsewhere: late replies, failures, outwar
   const answerHoldsUp = async (): Promise<boolean> => {
     const id = runner.startInvoke(isolate, deed('fetchAndCompute'));
     const call = await runner.next('bridgeCall');
-    const ping = ++pings;
     const before = runner.received.length;
     runner.bridgeReply(isolate, call.id, ok);
-    setTimeout(() => runner.send(FrameType.ping, 0, ping, 0, ''), 30);
-    assert.equal((await runner.result(id)).json, 'computed');
-    await runner.next('pong', (pong) => pong.id === ping);
+    const [answer] = await Promise.all([runner.result(id), pingSoon(runner)]);
+    assert.equal(answer.json, 'computed');
     return runner.received[before]?.name === 'result';
   };
   assert.ok(
